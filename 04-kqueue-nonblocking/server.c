@@ -1,0 +1,477 @@
+/*
+ * Step 4: never block.
+ *
+ * In step 3 a send() to a full send buffer put the whole server to sleep. Now
+ * every socket is non-blocking: a call that would sleep returns EAGAIN. What
+ * send() does not take is kept, and the client waits for one of two things:
+ *
+ *                    send() took it all
+ *                       +---------+
+ *                       v         |     send() left some: keep it,
+ *     accept ---> [ EVFILT_READ ]-+---> EVFILT_READ off, EVFILT_WRITE on
+ *                       ^                           |
+ *                       |                           v
+ *                       +----------------- [ EVFILT_WRITE ]
+ *                          all is sent
+ *
+ * While a client has output to take, nothing more is read from it. Its bytes
+ * fill our receive buffer, then its own send buffer, and then its send()
+ * blocks: back-pressure. So a client costs at most one buffer, whatever it
+ * sends.
+ *
+ * The state of a client is a struct, and its address travels through the
+ * kernel: udata goes in with the change and comes back with each event.
+ *
+ * Changes are gathered in a list, and the kevent() that waits submits them:
+ * one system call a turn.
+ *
+ * The flaws: a client that stays silent stays for ever. And Ctrl-C drops what
+ * is on its way.
+ */
+
+#include <sys/types.h>
+#include <sys/event.h>
+#include <sys/time.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEFAULT_PORT = 9999, MAX_EVENTS = 256 };
+
+/*
+ * One buffer serves every client, because nothing stays in it between two
+ * calls. Its size matters: a message that takes several rounds of recv() and
+ * send() leaves in several segments, and each one can wait for a timer of TCP
+ * (see TCP_NODELAY below).
+ */
+static char buffer[64 * 1024];
+
+/* A client waits for EVFILT_WRITE while it has output, else for EVFILT_READ. */
+struct client {
+    int fd;
+    bool gone; /* closed in this batch of events */
+    unsigned long long echoed;
+    char *output;  /* what send() did not take, or NULL */
+    size_t length; /* of output */
+    size_t sent;   /* of length */
+    struct client *next;
+};
+
+static int kq;
+static bool want_clients = true; /* false while descriptors are used up */
+static bool listening = true;    /* is the listener's knote enabled? */
+
+/* What the next kevent() submits. The last place is for the listener. */
+static struct kevent changes[MAX_EVENTS];
+static int nchanges;
+
+/* The clients closed in this batch, linked by next. */
+static struct client *gone;
+
+/* A whole number from min to max, or -1. */
+static long parse(const char *text, long min, long max)
+{
+    char *end;
+    long number;
+
+    /* strtol() would accept blanks and signs; a port has neither. */
+    if (*text < '0' || *text > '9')
+        return -1;
+    errno = 0;
+    number = strtol(text, &end, 10);
+    if (*end != '\0' || errno != 0 || number < min || number > max)
+        return -1;
+    return number;
+}
+
+/* Makes the listener and says where it listens. */
+static int open_listener(int port)
+{
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (fd < 0)
+        err(1, "socket");
+
+    /*
+     * A connection that this server closed first stays in the kernel for a
+     * minute or two (TIME_WAIT) and holds on to the port. Without
+     * SO_REUSEADDR a restarted server could not bind it until then.
+     */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        err(1, "setsockopt SO_REUSEADDR");
+
+    /* Loopback only: no other machine can connect. */
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_port = htons((in_port_t)port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
+        err(1, "bind 127.0.0.1:%d", port);
+
+    /* SOMAXCONN: as long a backlog as the system allows. */
+    if (listen(fd, SOMAXCONN) < 0)
+        err(1, "listen");
+
+    /* Port 0 means any free port: only the kernel knows which it took. */
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+        err(1, "getsockname");
+    printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
+    return fd;
+}
+
+/* Takes one client from the backlog, or returns -1. */
+static int accept_client(int listener)
+{
+    static int reported;
+    int on = 1;
+    int client = accept(listener, NULL, NULL);
+
+    if (client < 0) {
+        /*
+         * ECONNABORTED: the client left while it waited in the backlog.
+         * EINTR: a signal came. EAGAIN: the backlog is empty. All are
+         * harmless. Any other error is reported once, not each time that the
+         * caller tries again; it looks at errno.
+         */
+        int error = errno;
+        if (error != ECONNABORTED && error != EINTR && error != EAGAIN &&
+            error != reported) {
+            reported = error;
+            warn("accept");
+        }
+        errno = error;
+        return -1;
+    }
+    reported = 0;
+
+    /*
+     * By default TCP holds a small segment back while an earlier one is not
+     * acknowledged (Nagle's algorithm), and the client may delay that
+     * acknowledgement by 40 ms or more. An echo should not wait for it.
+     * On macOS this fails with EINVAL when the client has gone already.
+     */
+    if (setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) {
+        warn("setsockopt TCP_NODELAY");
+        close(client);
+        return -1;
+    }
+    printf("client %d connected\n", client);
+    return client;
+}
+
+static void hang_up(int client, const char *reason, unsigned long long echoed)
+{
+    printf("client %d %s, %llu bytes echoed\n", client, reason, echoed);
+    close(client);
+}
+
+/* Subscribes to a descriptor or another ident; 0, or -1 and errno. */
+static int subscribe(int ident, int filter)
+{
+    struct kevent change, answer;
+
+    /*
+     * When a change fails and the eventlist has room, kevent() returns not -1
+     * but an event with EV_ERROR in flags and the errno in data. EV_RECEIPT
+     * asks for such an answer in any case, with data 0 for success. It also
+     * keeps this call from returning events, which belong in the main loop.
+     */
+    EV_SET(&change, ident, filter, EV_ADD | EV_RECEIPT, 0, 0, NULL);
+    if (kevent(kq, &change, 1, &answer, 1, NULL) < 0)
+        return -1;
+    if ((answer.flags & EV_ERROR) && answer.data != 0) {
+        errno = (int)answer.data;
+        return -1;
+    }
+    return 0;
+}
+
+/*
+ * Closes a client. The struct stays until the batch ends: an event further
+ * down in the batch can still carry its address. The number is free at once,
+ * and the next accept() may reuse it; that does no harm, since events are
+ * matched by udata, not by number.
+ */
+static void drop(struct client *c, const char *reason)
+{
+    hang_up(c->fd, reason, c->echoed);
+    free(c->output);
+    c->gone = true;
+    c->next = gone;
+    gone = c;
+    want_clients = true; /* there is a descriptor again */
+}
+
+/* A change of a client was refused, for want of kernel memory perhaps. */
+static void refuse(struct client *c, int error)
+{
+    if (c->gone)
+        return;
+    errno = error;
+    warn("client %d", c->fd);
+    drop(c, "refused");
+}
+
+/*
+ * Submits the gathered changes before their time, because the list is full.
+ * One by one, without an eventlist: then kevent() returns -1 where the change
+ * fails, and waits for nothing.
+ */
+static void submit(void)
+{
+    for (int i = 0; i < nchanges; i++) {
+        struct client *c = changes[i].udata;
+        if (!c->gone && kevent(kq, &changes[i], 1, NULL, 0, NULL) < 0)
+            refuse(c, errno);
+    }
+    nchanges = 0;
+}
+
+/* Adds a change to the list. */
+static void change(struct client *c, int filter, int flags)
+{
+    if (nchanges == MAX_EVENTS - 1)
+        submit();
+    /* Always the same udata: a change overwrites what the knote had. */
+    EV_SET(&changes[nchanges], c->fd, filter, flags, 0, 0, c);
+    nchanges++;
+}
+
+/* Subscribes to a client; from now on the kernel reports it by itself. */
+static void add_client(int client)
+{
+    struct client *c = calloc(1, sizeof *c);
+
+    /* On the BSDs and macOS accept() hands O_NONBLOCK down, on Linux not. */
+    if (c == NULL || fcntl(client, F_SETFL, O_NONBLOCK) < 0) {
+        warn("client %d", client);
+        hang_up(client, "refused", 0);
+        free(c);
+        return;
+    }
+    c->fd = client;
+    change(c, EVFILT_READ, EV_ADD);
+}
+
+/* Takes what waits in the backlog; data is the kernel's hint how many. */
+static void accept_clients(int listener, intmax_t data)
+{
+    /* Not all of a flood: the clients that we have want their turn. */
+    for (int i = 0; i < data && i < MAX_EVENTS; i++) {
+        int client = accept_client(listener);
+        if (client >= 0) {
+            add_client(client);
+            continue;
+        }
+        switch (errno) {
+        case EAGAIN: /* the hint was too high */
+            return;
+        case EMFILE: /* this process has used up its descriptors */
+        case ENFILE: /* the whole system has */
+        case ENOBUFS:
+        case ENOMEM:
+            /*
+             * The connection stays in the backlog, so the listener stays
+             * ready, and the loop would spin. Look away until a descriptor
+             * is free. (macOS closes the connection instead.)
+             */
+            want_clients = false;
+            return;
+        }
+    }
+}
+
+/* Sends what the client takes now: how many bytes, or -1 when it is lost. */
+static ssize_t try_send(struct client *c, const char *data, size_t length)
+{
+    ssize_t n = send(c->fd, data, length, 0);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n < 0)
+        drop(c, "reset");
+    else
+        c->echoed += (unsigned long long)n;
+    return n;
+}
+
+/* Keeps what the client did not take, and waits until it takes more. */
+static void keep(struct client *c, const char *data, size_t length)
+{
+    c->output = malloc(length);
+    if (c->output == NULL) {
+        refuse(c, errno);
+        return;
+    }
+    memcpy(c->output, data, length);
+    c->length = length;
+    c->sent = 0;
+    change(c, EVFILT_READ, EV_DISABLE);
+    change(c, EVFILT_WRITE, EV_ADD);
+}
+
+/*
+ * There is something to read: bytes, the end, or an error.
+ *
+ * EV_EOF in the event would say that the client will send no more. It does
+ * not say that everything was read: up to data bytes still wait. recv()
+ * returns those first, and 0 after them, so we only ask recv(). And when it
+ * returns 0, all that was read is sent: with output left we do not read.
+ */
+static void readable(struct client *c)
+{
+    ssize_t n = recv(c->fd, buffer, sizeof buffer, 0);
+    ssize_t taken;
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        drop(c, n == 0 ? "closed" : "reset");
+        return;
+    }
+    /*
+     * Send at once. The send buffer almost always has room, and a
+     * subscription to EVFILT_WRITE would cost more than the attempt.
+     */
+    taken = try_send(c, buffer, (size_t)n);
+    if (taken >= 0 && taken < n)
+        keep(c, buffer + taken, (size_t)(n - taken));
+}
+
+/* There is room in the send buffer: go on where the last send() stopped. */
+static void writable(struct client *c)
+{
+    ssize_t taken = try_send(c, c->output + c->sent, c->length - c->sent);
+
+    if (taken < 0)
+        return;
+    c->sent += (size_t)taken;
+    if (c->sent < c->length)
+        return;
+    free(c->output);
+    c->output = NULL;
+    /*
+     * With nothing to send EVFILT_WRITE must go: a send buffer with room is
+     * always ready, and the loop would spin.
+     */
+    change(c, EVFILT_WRITE, EV_DELETE);
+    change(c, EVFILT_READ, EV_ENABLE);
+}
+
+/* Answers one event. */
+static void handle(int listener, const struct kevent *event)
+{
+    struct client *c = event->udata;
+
+    if (c == NULL) { /* the listener */
+        if (event->flags & EV_ERROR)
+            listening = !listening; /* not done; end_batch() tries again */
+        else
+            accept_clients(listener, event->data);
+        return;
+    }
+    if (c->gone) /* a stale event */
+        return;
+    if (event->flags & EV_ERROR)
+        refuse(c, (int)event->data);
+    else if (event->filter == EVFILT_READ)
+        readable(c);
+    else
+        writable(c);
+}
+
+/* No event can name the clients that are gone any more: frees them. */
+static void end_batch(int listener)
+{
+    int kept = 0;
+
+    /*
+     * Nor may a change name them. Its descriptor is closed, or worse, it is
+     * another client's by now.
+     */
+    for (int i = 0; i < nchanges; i++) {
+        struct client *c = changes[i].udata;
+        if (!c->gone)
+            changes[kept++] = changes[i];
+    }
+    nchanges = kept;
+    while (gone != NULL) {
+        struct client *c = gone;
+        gone = c->next;
+        free(c);
+    }
+    if (want_clients != listening) {
+        listening = want_clients;
+        EV_SET(&changes[nchanges], listener, EVFILT_READ,
+               listening ? EV_ENABLE : EV_DISABLE, 0, 0, NULL);
+        nchanges++;
+    }
+}
+
+/* One turn: submit the changes, sleep until something happened, answer it. */
+static void turn(int listener)
+{
+    static struct kevent events[MAX_EVENTS];
+    static const struct timespec second = {1, 0};
+    int n = kevent(kq, changes, nchanges, events, MAX_EVENTS,
+                   want_clients ? NULL : &second);
+
+    /* EINTR too comes after all changes were applied: not twice, then. */
+    nchanges = 0;
+    if (n < 0 && errno != EINTR)
+        err(1, "kevent");
+    /*
+     * A quiet second without descriptors: perhaps another process has freed
+     * some. When one of our own clients leaves, drop() sees to it.
+     */
+    if (n == 0)
+        want_clients = true;
+    for (int i = 0; i < n; i++)
+        handle(listener, &events[i]);
+    end_batch(listener);
+}
+
+int main(int argc, char **argv)
+{
+    long port = argc > 1 ? parse(argv[1], 0, 65535) : DEFAULT_PORT;
+    int listener;
+
+    if (argc > 2 || port < 0) {
+        fprintf(stderr, "usage: %s [port]\n", argv[0]);
+        return 2;
+    }
+
+    /* Each line at once, even into a file or a pipe. */
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+
+    /*
+     * send() to a client that is gone raises SIGPIPE, which would end the
+     * process. Ignored, it leaves an ordinary error: EPIPE.
+     */
+    signal(SIGPIPE, SIG_IGN);
+
+    kq = kqueue();
+    if (kq < 0)
+        err(1, "kqueue");
+    listener = open_listener((int)port);
+    if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0)
+        err(1, "fcntl");
+    if (subscribe(listener, EVFILT_READ) < 0)
+        err(1, "kevent");
+    for (;;)
+        turn(listener);
+}

@@ -1,0 +1,100 @@
+# Works unchanged in GNU make 3.81 and 4, bmake and OpenBSD's make: plain
+# rules, explicit sources, no conditionals. `sh linux/flags` prints what a
+# compiler needs on Linux to find kqueue there, and nothing elsewhere.
+
+CC = cc
+CFLAGS = -std=gnu99 -O2 -g -Wall -Wextra
+LAYER = linux/flags linux/kqueue.c linux/sys/event.h
+
+all: step1 step2 step3 step4 step5
+
+step1: 01-blocking/server.c
+	$(CC) $(CFLAGS) -o $@ 01-blocking/server.c
+
+step2: 02-select/server.c
+	$(CC) $(CFLAGS) -o $@ 02-select/server.c
+
+step3: 03-kqueue-basic/server.c $(LAYER)
+	$(CC) $(CFLAGS) -o $@ 03-kqueue-basic/server.c `sh linux/flags`
+
+step4: 04-kqueue-nonblocking/server.c $(LAYER)
+	$(CC) $(CFLAGS) -o $@ 04-kqueue-nonblocking/server.c `sh linux/flags`
+
+step5: 05-kqueue-timers/server.c $(LAYER)
+	$(CC) $(CFLAGS) -o $@ 05-kqueue-timers/server.c `sh linux/flags`
+
+# The same servers, with each system call printed in words.
+
+step1-trace: build/step1-trace
+step2-trace: build/step2-trace
+step3-trace: build/step3-trace
+step4-trace: build/step4-trace
+step5-trace: build/step5-trace
+
+TRACE = $(CC) $(CFLAGS) `sh linux/flags -c` -include tools/trace.h -c -o $@.o
+LINK = $(CC) $(CFLAGS) `sh linux/flags` -o $@ $@.o
+
+build/step1-trace: 01-blocking/server.c tools/trace.h $(LAYER)
+	@mkdir -p build
+	$(TRACE) 01-blocking/server.c
+	$(LINK)
+
+build/step2-trace: 02-select/server.c tools/trace.h $(LAYER)
+	@mkdir -p build
+	$(TRACE) 02-select/server.c
+	$(LINK)
+
+build/step3-trace: 03-kqueue-basic/server.c tools/trace.h $(LAYER)
+	@mkdir -p build
+	$(TRACE) 03-kqueue-basic/server.c
+	$(LINK)
+
+build/step4-trace: 04-kqueue-nonblocking/server.c tools/trace.h $(LAYER)
+	@mkdir -p build
+	$(TRACE) 04-kqueue-nonblocking/server.c
+	$(LINK)
+
+build/step5-trace: 05-kqueue-timers/server.c tools/trace.h $(LAYER)
+	@mkdir -p build
+	$(TRACE) 05-kqueue-timers/server.c
+	$(LINK)
+
+client: build/client
+
+build/client: tools/client.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -o $@ tools/client.c
+
+build/kqueue_test: tests/kqueue_test.c $(LAYER)
+	@mkdir -p build
+	$(CC) $(CFLAGS) -pthread -o $@ tests/kqueue_test.c `sh linux/flags`
+
+build/talk: tests/talk.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -o $@ tests/talk.c
+
+build/badserver: tests/badserver.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -o $@ tests/badserver.c
+
+test: all client build/kqueue_test build/talk build/badserver
+	@sh tests/run
+
+# The table of what each step can do, from the tests of its cells.
+matrix: all build/talk
+	@sh tests/matrix
+
+clean:
+	rm -rf build step1 step2 step3 step4 step5
+
+help:
+	@echo 'make step1 ... step5    build one server; then ./step3 [port]'
+	@echo 'make                    build all five'
+	@echo 'make step3-trace        build/step3-trace prints each system call'
+	@echo 'make client             build/client tries a running server'
+	@echo 'make test               run the tests (needs bats)'
+	@echo 'make matrix             run those of the behaviour matrix, print it'
+	@echo 'make clean              remove what was built'
+
+.PHONY: all client test matrix clean help
+.PHONY: step1-trace step2-trace step3-trace step4-trace step5-trace
