@@ -45,6 +45,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DEFAULT_PORT = 9999, MAX_EVENTS = 256 };
@@ -70,6 +71,7 @@ struct client {
 
 static int kq;
 static bool want_clients = true; /* false while descriptors are used up */
+static time_t paused;            /* when it became false */
 static bool listening = true;    /* is the listener's knote enabled? */
 
 /* What the next kevent() submits. The last place is for the listener. */
@@ -167,6 +169,7 @@ static int accept_client(int listener)
     if (setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) {
         warn("setsockopt TCP_NODELAY");
         close(client);
+        errno = ECONNABORTED; /* for the caller it is the same */
         return -1;
     }
     printf("client %d connected\n", client);
@@ -270,8 +273,12 @@ static void add_client(int client)
 /* Takes what waits in the backlog; data is the kernel's hint how many. */
 static void accept_clients(int listener, intmax_t data)
 {
-    /* Not all of a flood: the clients that we have want their turn. */
-    for (int i = 0; i < data && i < MAX_EVENTS; i++) {
+    /*
+     * Not all of a flood: the clients that we have want their turn. But one
+     * in any case: data is 0 when FreeBSD reports an error of the listener,
+     * and accept() takes that away.
+     */
+    for (int i = 0; i == 0 || (i < data && i < MAX_EVENTS); i++) {
         int client = accept_client(listener);
         if (client >= 0) {
             add_client(client);
@@ -290,6 +297,7 @@ static void accept_clients(int listener, intmax_t data)
              * is free. (macOS closes the connection instead.)
              */
             want_clients = false;
+            paused = time(NULL);
             return;
         }
     }
@@ -435,10 +443,10 @@ static void turn(int listener)
     if (n < 0 && errno != EINTR)
         err(1, "kevent");
     /*
-     * A quiet second without descriptors: perhaps another process has freed
-     * some. When one of our own clients leaves, drop() sees to it.
+     * A second has passed without descriptors: perhaps another process has
+     * freed some. When one of our own clients leaves, drop() sees to it.
      */
-    if (n == 0)
+    if (!want_clients && time(NULL) != paused)
         want_clients = true;
     for (int i = 0; i < n; i++)
         handle(listener, &events[i]);

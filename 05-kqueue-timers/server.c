@@ -178,6 +178,7 @@ static int accept_client(int listener)
     if (setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) {
         warn("setsockopt TCP_NODELAY");
         close(client);
+        errno = ECONNABORTED; /* for the caller it is the same */
         return -1;
     }
     printf("client %d connected\n", client);
@@ -254,6 +255,22 @@ static bool start_timer(int ident, int64_t milliseconds)
 }
 
 /*
+ * Runs the idle timer while there are clients. A message does not touch it:
+ * when it fires, the first client may have spoken, and it is started again.
+ */
+static void keep_time(void)
+{
+    int64_t left;
+
+    if (running[IDLE_TIMER] || stopping || clients.next == &clients)
+        return;
+    /* Rounded up: a timer that is early by a fraction would fire in vain. */
+    left = clients.next->last_active + idle_time - now();
+    left = left > 0 ? (left + 999999) / 1000000 : 1;
+    start_timer(IDLE_TIMER, left);
+}
+
+/*
  * Closes a client. The struct stays until the batch ends: an event further
  * down in the batch can still carry its address. The number is free at once,
  * and the next accept() may reuse it; that does no harm, since events are
@@ -319,14 +336,19 @@ static void add_client(int client)
     }
     c->fd = client;
     join_ring(c);
+    keep_time();
     change(c, EVFILT_READ, EV_ADD);
 }
 
 /* Takes what waits in the backlog; data is the kernel's hint how many. */
 static void accept_clients(int listener, intmax_t data)
 {
-    /* Not all of a flood: the clients that we have want their turn. */
-    for (int i = 0; i < data && i < MAX_EVENTS; i++) {
+    /*
+     * Not all of a flood: the clients that we have want their turn. But one
+     * in any case: data is 0 when FreeBSD reports an error of the listener,
+     * and accept() takes that away.
+     */
+    for (int i = 0; i == 0 || (i < data && i < MAX_EVENTS); i++) {
         int client = accept_client(listener);
         if (client >= 0) {
             add_client(client);
@@ -344,7 +366,8 @@ static void accept_clients(int listener, intmax_t data)
              * ready, and the loop would spin. Look away until a descriptor
              * is free. (macOS closes the connection instead.)
              */
-            want_clients = !start_timer(RETRY_TIMER, RETRY_TIME);
+            want_clients = !start_timer(RETRY_TIMER, RETRY_TIME) &&
+                           clients.next == &clients;
             return;
         }
     }
@@ -444,31 +467,30 @@ static void writable(struct client *c)
      */
     change(c, EVFILT_WRITE, EV_DELETE);
     change(c, EVFILT_READ, EV_ENABLE);
-    if (stopping)
+    if (stopping && !c->gone)
         finish(c);
 }
 
-/* Closes the clients that have been silent too long. */
+/*
+ * Closes the clients that have been silent too long, each after a last try.
+ * Its event may wait further down in the batch. And a client that reads slowly
+ * has perhaps made room of which EVFILT_WRITE says nothing: Linux waits until
+ * a third of the send buffer is free.
+ */
 static void drop_idle(void)
 {
     int64_t time = now();
+    struct client *c;
 
-    while (clients.next != &clients &&
-           time - clients.next->last_active >= idle_time)
-        drop(clients.next, "idle");
-}
-
-/* Runs the idle timer while there are clients. */
-static void keep_time(void)
-{
-    int64_t left;
-
-    if (running[IDLE_TIMER] || clients.next == &clients)
-        return;
-    /* Rounded up: a timer that is early by a fraction would fire in vain. */
-    left = clients.next->last_active + idle_time - now();
-    left = left > 0 ? (left + 999999) / 1000000 : 1;
-    start_timer(IDLE_TIMER, left);
+    while ((c = clients.next) != &clients &&
+           time - c->last_active >= idle_time) {
+        if (c->output != NULL)
+            writable(c);
+        else
+            readable(c);
+        if (!c->gone && time - c->last_active >= idle_time)
+            drop(c, "idle");
+    }
 }
 
 /* The time for a clean stop is up. */
@@ -479,11 +501,11 @@ static void cut_off(void)
 }
 
 /* The first signal begins the end, the second is the end. */
-static void stop(int listener, intmax_t signals)
+static void stop(int listener)
 {
     struct client *c, *next;
 
-    if (stopping || signals > 1)
+    if (stopping)
         errx(1, "stopped at once");
     stopping = true;
     printf("stopping\n");
@@ -502,7 +524,9 @@ static void expire(uintptr_t timer)
     running[timer] = false;
     switch (timer) {
     case IDLE_TIMER:
-        drop_idle();
+        if (!stopping) /* STOP_TIMER is the limit then */
+            drop_idle();
+        keep_time();
         break;
     case STOP_TIMER:
         cut_off();
@@ -519,7 +543,7 @@ static void handle_other(int listener, const struct kevent *event)
     if (event->filter == EVFILT_TIMER)
         expire(event->ident);
     else if (event->filter == EVFILT_SIGNAL)
-        stop(listener, event->data);
+        stop(listener);
     else if (event->flags & EV_ERROR)
         listening = !listening; /* not done; end_batch() tries again */
     else if (!stopping)
@@ -584,7 +608,6 @@ static void turn(int listener)
     for (int i = 0; i < n; i++)
         handle(listener, &events[i]);
     end_batch(listener);
-    keep_time();
 }
 
 /*

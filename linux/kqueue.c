@@ -19,11 +19,14 @@
  *  - VNODE, PROC and the other filters: EINVAL. EV_EOF leaves fflags 0, since
  *    reading SO_ERROR would take the error away from the program.
  *  - EVFILT_READ data is 1 for listening UNIX sockets, kqueues and devices
- *    that have no byte count. Writes to a regular file wake no sleeper.
+ *    that have no byte count, and for UDP the size of the next datagram alone.
+ *    Writes to a regular file wake no sleeper. A file that is closed keeps its
+ *    knote until the number is used for something else in EV_ADD.
  *  - NOTE_LOWAT on WRITE counts only if it is above the size of the buffer; on
  *    READ a larger SO_RCVLOWAT wins. WRITE data is an estimate. WRITE with
- *    EV_CLEAR fires again only once the buffer has been full (epoll(7)). A
- *    local shutdown(SHUT_WR) is not seen.
+ *    EV_CLEAR fires again only once the buffer has been full (epoll(7)), and
+ *    when READ of the same descriptor is added or deleted. A local
+ *    shutdown(SHUT_WR) is not seen.
  *  - A kqueue descriptor made by dup() is EBADF. In a child after fork() the
  *    number is EBADF for kevent(), but stays open until close() or exec().
  *  - Beside the kqueue descriptor there may be others, all made when needed: a
@@ -35,8 +38,9 @@
  *    pending EV_CLEAR event, and ends a nesting of this kqueue in another.
  *  - NOTE_ABSTIME is converted once: later steps of the clock do not move it.
  *    A bad value when a timer is added again is EINVAL at once.
- *  - A watched signal that was ignored gets a handler: poll(), sleep() and the
- *    like return EINTR, and posix_spawn() children have the default action. A
+ *  - A watched signal that was ignored gets a handler: poll(), sleep(), and
+ *    kevent() on another queue return EINTR, sigaction() shows it, and
+ *    posix_spawn() children have the default action. A
  *    disposition set between EV_ADD and the first wait is noticed, later ones
  *    take the signal away from the kqueue; a handler set in between must not
  *    call the one it replaced. A blocked signal counts when it is
@@ -143,7 +147,7 @@ struct kqueue {
     uint64_t signals; /* atomic: those of enabled SIGNAL knotes */
     uint64_t suspect; /* a registration that should not be there any more */
     unsigned suspect_turn, suspect_hits;
-    struct descriptor **descriptors;
+    struct descriptor *descriptors;
     size_t ndescriptors;
     void *knotes;        /* tsearch(3) tree by (filter, ident) */
     struct knote *asked; /* SIGNAL and files: nobody tells, we must ask */
@@ -420,17 +424,12 @@ static int schedule_timer(struct kqueue *kq, struct knote *kn)
     return error ? error : set_timer(kq);
 }
 
-/*
- * Activate what is due, at most `room` knotes. What is left keeps the timerfd
- * as it is: expired, readable, and so back in the next turn.
- */
-static void expire_timers(struct kqueue *kq, int room)
+/* Activate what is due. */
+static void expire_timers(struct kqueue *kq)
 {
     int64_t now = now_ns(CLOCK_MONOTONIC);
-    for (; kq->nheap > 0 && kq->heap[0]->deadline <= now; room--) {
+    while (kq->nheap > 0 && kq->heap[0]->deadline <= now) {
         struct knote *kn = kq->heap[0];
-        if (room == 0)
-            return;
         advance_timer(kn, now);
         if (kn->deadline != 0)
             heap_sift(kq, 0, kn);
@@ -523,7 +522,7 @@ static int install_handler(int sig)
     struct sigaction now, ours;
     if (sig == SIGKILL || sig == SIGSTOP || sigaction(sig, NULL, &now) < 0)
         return EINVAL;
-    if (((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_signal) ||
+    if (now.sa_sigaction == on_signal || /* even put back by signal(3) */
         (sig == SIGCHLD && now.sa_handler == SIG_IGN))
         return 0;
     watched[sig].old = ours = now;
@@ -537,8 +536,7 @@ static int install_handler(int sig)
 static void restore_handler(int sig)
 {
     struct sigaction now;
-    if (sigaction(sig, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
-        now.sa_sigaction == on_signal)
+    if (sigaction(sig, NULL, &now) == 0 && now.sa_sigaction == on_signal)
         sigaction(sig, &watched[sig].old, NULL);
 }
 
@@ -758,7 +756,7 @@ static int deliver_ready(struct kqueue *kq, struct kevent *out, int room)
 
 static struct descriptor *find_descriptor(struct kqueue *kq, int fd)
 {
-    return fd >= 0 && (size_t)fd < kq->ndescriptors ? kq->descriptors[fd]
+    return fd >= 0 && (size_t)fd < kq->ndescriptors ? &kq->descriptors[fd]
                                                     : NULL;
 }
 
@@ -769,17 +767,15 @@ static struct descriptor *get_descriptor(struct kqueue *kq, int fd)
         if (fcntl(fd, F_GETFD) < 0)
             return NULL; /* EBADF; no table for numbers that nobody has */
         size_t size = need < 2 * have ? 2 * have : need + 16;
-        struct descriptor **table =
-            realloc(kq->descriptors, size * sizeof(struct descriptor *));
+        struct descriptor *table =
+            realloc(kq->descriptors, size * sizeof(*table));
         if (table == NULL)
             return NULL;
         memset(table + have, 0, (size - have) * sizeof(*table));
         kq->descriptors = table;
         kq->ndescriptors = size;
     }
-    if (kq->descriptors[fd] == NULL)
-        kq->descriptors[fd] = calloc(1, sizeof(struct descriptor));
-    return kq->descriptors[fd];
+    return &kq->descriptors[fd];
 }
 
 static bool has_knotes(const struct descriptor *d)
@@ -1203,7 +1199,7 @@ static int dispatch(struct kqueue *kq, const struct epoll_event *item,
     if (item->data.u64 == SHADOWSET)
         return shadow_events(kq, out, room);
     if (item->data.u64 == TIMERFD)
-        expire_timers(kq, room);
+        expire_timers(kq);
     else
         kq->bell = EPOLLIN; /* on_signal() may have rung it, see set_doorbell */
     ask_signals(kq);
@@ -1218,31 +1214,35 @@ static int dispatch(struct kqueue *kq, const struct epoll_event *item,
  */
 static void rebuild(struct kqueue *kq)
 {
-    int old = fcntl(kq->fd, F_DUPFD_CLOEXEC, 0);
-    int fresh = epoll_create1(EPOLL_CLOEXEC), bell = open_doorbell();
     struct epoll_event item = {.events = EPOLLIN, .data.u64 = DOORBELL};
-    if (old < 0 || fresh < 0 || bell < 0 ||
-        dup3(fresh, kq->fd, O_CLOEXEC) < 0) {
-        close_helper(&old);
+    int fresh = epoll_create1(EPOLL_CLOEXEC), bell = open_doorbell();
+    if (fresh < 0 || bell < 0) {
         close_helper(&fresh);
         return;
     }
+    for (int fd = 0; (size_t)fd < kq->ndescriptors; fd++) {
+        struct descriptor *d = &kq->descriptors[fd];
+        if (d->mask[MAIN] != 0 && !same_file(kq->fd, fd))
+            drop_descriptor(d);
+    }
+    epoll_ctl(kq->fd, kq->bell_on ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, bell, &item);
+    int moved = dup3(fresh, kq->fd, O_CLOEXEC);
     close(fresh);
+    if (moved < 0)
+        return;
     close_helper(&kq->set[SHADOW]);
-    epoll_ctl(old, kq->bell_on ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, bell, &item);
     kq->bell_on = false;
     item.data.u64 = TIMERFD;
     if (kq->timer_fd >= 0)
         epoll_ctl(kq->fd, EPOLL_CTL_ADD, kq->timer_fd, &item);
     for (int fd = 0; (size_t)fd < kq->ndescriptors; fd++) {
-        struct descriptor *d = kq->descriptors[fd];
-        if (d == NULL || d->mask[MAIN] == 0)
+        struct descriptor *d = &kq->descriptors[fd];
+        if (d->mask[MAIN] == 0)
             continue;
         d->mask[MAIN] = d->mask[SHADOW] = 0;
-        if (!same_file(old, fd) || sync_masks(kq, fd, d, 0) != 0)
+        if (sync_masks(kq, fd, d, 0) != 0)
             drop_descriptor(d);
     }
-    close(old);
 }
 
 /*
@@ -1254,6 +1254,11 @@ static int collect(struct kqueue *kq, const struct epoll_event *items, int n,
 {
     int used = 0;
     kq->turn++;
+    /* A signal whose handler ran as epoll_wait() returned: it came first. */
+    if (kq->asked != NULL) {
+        ask_signals(kq);
+        used = deliver_ready(kq, out, room - n);
+    }
     for (int i = 0; i < n; i++)
         used += dispatch(kq, &items[i], out + used, room - used - (n - i - 1));
     if (kq->suspect_hits > STALE_LIMIT) {
@@ -1281,8 +1286,6 @@ static void reset(struct kqueue *kq)
 {
     while (kq->knotes != NULL) /* the root's first member is the knote */
         remove_knote(kq, *(struct knote **)kq->knotes);
-    for (size_t i = 0; i < kq->ndescriptors; i++)
-        free(kq->descriptors[i]);
     free(kq->descriptors);
     free(kq->heap);
     close_helper(&kq->timer_fd);
@@ -1340,7 +1343,7 @@ static void forget_in_child(void)
     close_helper(&doorbell);
 }
 
-static void install_fork_handler(void)
+__attribute__((constructor)) static void install_fork_handler(void)
 {
     pthread_atfork(NULL, NULL, forget_in_child);
 }
@@ -1372,8 +1375,6 @@ static int adopt(int fd)
  */
 int kqueue(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, install_fork_handler);
     pthread_mutex_lock(&table_lock);
     sweep();
     int fd = epoll_create1(EPOLL_CLOEXEC);
@@ -1460,6 +1461,7 @@ static int wait_for_events(struct kqueue *kq, unsigned epoch,
     struct epoll_event items[BATCH];
     bool poll_only = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     bool interrupted = false;
+    int idle = 0;
     int64_t deadline = 0;
     if (timeout != NULL && !poll_only) {
         int64_t s = timeout->tv_sec, max = INT64_MAX / NS_PER_S - 1;
@@ -1483,7 +1485,8 @@ static int wait_for_events(struct kqueue *kq, unsigned epoch,
             int used = same ? collect(kq, items, n, out, room) : -1;
             pthread_mutex_unlock(&kq->lock);
             errno = same ? errno : EBADF;
-            if (used != 0)
+            /* Events of closed files alone must not outlast the timeout. */
+            if (used != 0 || (ms == 0 && !interrupted && ++idle > BATCH))
                 return used;
         } else if (n == 0 && interrupted) {
             errno = EINTR;
