@@ -77,12 +77,64 @@ build/badserver: tests/badserver.c
 	@mkdir -p build
 	$(CC) $(CFLAGS) -o $@ tests/badserver.c
 
-test: all client build/kqueue_test build/talk build/badserver
+build/hostile: tests/hostile.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -o $@ tests/hostile.c
+
+build/soak: tests/soak.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -o $@ tests/soak.c
+
+build/model_test: tests/model_test.c $(LAYER)
+	@mkdir -p build
+	$(CC) $(CFLAGS) -pthread -o $@ tests/model_test.c `sh linux/flags`
+
+# Linux only: they use LD_PRELOAD and /proc.
+build/faultrun: tests/faultrun.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -o $@ tests/faultrun.c
+
+build/faults.so: tests/faults.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -fPIC -shared -o $@ tests/faults.c -ldl
+
+# What the tests need beside the servers and the client.
+programs: build/kqueue_test build/talk build/badserver build/hostile build/soak
+programs: build/model_test
+
+test: all client programs
 	@sh tests/run
+
+# Those that try at random, for some minutes.
+test-long: all client programs
+	@LONG=1 sh tests/run tests/faults.bats tests/hostile.bats tests/model.bats \
+		tests/signals.bats tests/soak.bats
 
 # The table of what each step can do, from the tests of its cells.
 matrix: all build/talk
 	@sh tests/matrix
+
+build/load: tests/bench/bench.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -o $@ tests/bench/bench.c
+
+# Linux only, like epoll(7).
+build/epoll: tests/bench/epoll.c
+	@mkdir -p build
+	$(CC) $(CFLAGS) -o $@ tests/bench/epoll.c
+
+# Measures the servers. `make bench RESULTS=tests/bench/results` renews the
+# figures that the text quotes.
+RESULTS = build/bench
+BENCH = CC='$(CC)' CFLAGS='$(CFLAGS)' sh tests/bench/run
+
+bench: all build/load
+	@case `uname -s` in Linux) $(MAKE) -s build/epoll ;; esac
+	@$(BENCH) full $(RESULTS)
+
+bench-quick: all build/load
+	@case `uname -s` in Linux) $(MAKE) -s build/epoll ;; esac
+	@$(BENCH) quick $(RESULTS)
 
 clean:
 	rm -rf build step1 step2 step3 step4 step5
@@ -93,8 +145,10 @@ help:
 	@echo 'make step3-trace        build/step3-trace prints each system call'
 	@echo 'make client             build/client tries a running server'
 	@echo 'make test               run the tests (needs bats)'
+	@echo 'make test-long          the tests with chance in them, for minutes'
 	@echo 'make matrix             run those of the behaviour matrix, print it'
+	@echo 'make bench              measure them, minutes; bench-quick: half a one'
 	@echo 'make clean              remove what was built'
 
-.PHONY: all client test matrix clean help
+.PHONY: all client programs test test-long matrix bench bench-quick clean help
 .PHONY: step1-trace step2-trace step3-trace step4-trace step5-trace

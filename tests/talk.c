@@ -1,0 +1,759 @@
+/*
+ * talk: a client that does exactly what a test says, one word after another.
+ *
+ *     talk PORT A open 1 A send hello A expect hello A shut A eof
+ *
+ * A capital letter names a group of clients; the words after it are for that
+ * group, until the next letter. Within a word all clients of the group work at
+ * once. A word that does not come true within the limit, or that finds
+ * something else, ends the program with a message and status 1.
+ *
+ *     open N        N clients connect and join the group
+ *     send TEXT     send the text
+ *     expect TEXT   the next bytes that come are this text
+ *     put N         send N more bytes of the client's stream, read nothing
+ *     get N         the next N bytes that come are those of the stream
+ *     rest          what was put and has not come back comes
+ *     echo N        put N and rest at the same time
+ *     fill          put until nothing more is taken
+ *     shut          send no more: shutdown(SHUT_WR)
+ *     eof           the server sends no more, without another byte
+ *     end eof       the same after any number of right bytes of the stream
+ *     end reset     the connection is lost, after any number of right bytes
+ *     end any       either of both
+ *     quiet MS      nothing comes, not a byte and no end, for so long
+ *     reset         close, and let the server see a reset
+ *     close         close
+ *     ping R N MS   R times echo N; the median takes less than MS milliseconds
+ *     lasted MS     the end came so long after the last send, or later
+ *     within MS     less than this has passed since the last send
+ *     mark          take this moment for that of the last send
+ *     count         print how many bytes were put and how many came back
+ *     buffer N      the receive buffer of clients that are opened after this
+ *     pause MS      do nothing
+ *     run COMMAND   bash -c COMMAND, which must succeed
+ *
+ *     talk limits                     prints FD_SETSIZE
+ *     talk alarm SECONDS PROGRAM...   becomes the program, which SIGALRM ends
+ *                                     after so long
+ *
+ * The stream of a client is pseudo-random and differs from all others', so
+ * that a byte lost, doubled or meant for another client is found.
+ *
+ * Every wait has a limit: -t seconds, 10 if not given. Exit status: 0 all came
+ * true, 1 something did not, 2 the script is wrong.
+ */
+
+#include <sys/types.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* So long without room is taken for full; so much is taken for endless. */
+enum { FULL_MS = 120, ENDLESS = 64 * 1024 * 1024 };
+
+struct client {
+    char name;
+    int fd; /* -1 when closed */
+    uint64_t key;
+    uint64_t put, got;       /* bytes of the stream */
+    uint64_t put_to, got_to; /* where the word is done */
+    int64_t spoke, ended;    /* ms * 1000: the last send, the end */
+    bool done;               /* with this word */
+};
+
+static struct client *clients;
+static size_t count;
+static struct pollfd *polled;
+static size_t *polled_client;
+
+static char group = 'A';
+static struct sockaddr_in server;
+static int receive_buffer;
+static int64_t limit = 10 * 1000000; /* microseconds */
+
+/* What is being done, for messages. */
+static int word_number;
+static const char *word, *argument;
+
+static char block[65536];
+
+/* ---- Time and messages -------------------------------------------------- */
+
+static int64_t now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void fail(const struct client *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+
+static void fail(const struct client *c, const char *format, ...)
+{
+    va_list list;
+
+    fflush(stdout);
+    fprintf(stderr, "talk: word %d (%s%s%s): ", word_number, word,
+            argument ? " " : "", argument ? argument : "");
+    if (c)
+        fprintf(stderr, "client %c, no. %ld of all: ", c->name,
+                (long)(c - clients) + 1);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    if (c)
+        fprintf(stderr, " (put %llu, got %llu)", (unsigned long long)c->put,
+                (unsigned long long)c->got);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+static void misuse(const char *what) __attribute__((noreturn));
+
+static void misuse(const char *what)
+{
+    fprintf(stderr, "talk: word %d: %s: %s\n", word_number, word, what);
+    exit(2);
+}
+
+/* ---- The stream --------------------------------------------------------- */
+
+static char stream(const struct client *c, uint64_t at)
+{
+    uint64_t x = (at + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ c->key;
+
+    x ^= x >> 31;
+    x *= UINT64_C(0xbf58476d1ce4e5b9);
+    return (char)(x >> 56);
+}
+
+static void compare(struct client *c, const char *data, size_t length)
+{
+    for (size_t i = 0; i < length; i++, c->got++) {
+        if (data[i] != stream(c, c->got))
+            fail(c, "byte %llu is wrong", (unsigned long long)c->got);
+    }
+}
+
+/* ---- Waiting ------------------------------------------------------------ */
+
+static bool chosen(const struct client *c)
+{
+    return c->name == group && c->fd >= 0;
+}
+
+static bool begin(void)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < count; i++) {
+        clients[i].done = !chosen(&clients[i]);
+        any |= !clients[i].done;
+    }
+    return any;
+}
+
+/*
+ * Waits until a client that is not done has one of its events; they are what
+ * wants() says. Returns how many have, 0 when the time is up.
+ */
+static size_t await(short (*wants)(const struct client *), int64_t until)
+{
+    nfds_t n = 0;
+    int ready;
+
+    for (size_t i = 0; i < count; i++) {
+        if (clients[i].done)
+            continue;
+        polled[n].fd = clients[i].fd;
+        polled[n].events = wants(&clients[i]);
+        polled_client[n++] = i;
+    }
+    do {
+        int64_t left = until - now();
+        if (left < 0)
+            left = 0;
+        ready = poll(polled, n, (int)((left + 999) / 1000));
+    } while (ready < 0 && errno == EINTR);
+    if (ready < 0)
+        fail(NULL, "poll: %s", strerror(errno));
+    return ready > 0 ? (size_t)n : 0;
+}
+
+static const struct client *unfinished(void)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!clients[i].done)
+            return &clients[i];
+    }
+    return NULL;
+}
+
+/* ---- Transfers ---------------------------------------------------------- */
+
+static bool blocked(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+static bool send_some(struct client *c)
+{
+    size_t length = sizeof block;
+    ssize_t n;
+
+    if (c->put_to - c->put < length)
+        length = (size_t)(c->put_to - c->put);
+    for (size_t i = 0; i < length; i++)
+        block[i] = stream(c, c->put + i);
+    c->spoke = now();
+    n = send(c->fd, block, length, 0);
+    if (n < 0 && blocked())
+        return false;
+    if (n < 0)
+        fail(c, "send: %s", strerror(errno));
+    c->put += (uint64_t)n;
+    return true;
+}
+
+static bool receive_some(struct client *c)
+{
+    size_t length = sizeof block;
+    ssize_t n;
+
+    if (c->got_to - c->got < length)
+        length = (size_t)(c->got_to - c->got);
+    n = recv(c->fd, block, length, 0);
+    if (n < 0 && blocked())
+        return false;
+    if (n < 0)
+        fail(c, "recv: %s", strerror(errno));
+    if (n == 0)
+        fail(c, "EOF too early");
+    compare(c, block, (size_t)n);
+    return true;
+}
+
+static short transfer_wants(const struct client *c)
+{
+    int events = 0;
+
+    if (c->put < c->put_to)
+        events |= POLLOUT;
+    if (c->got < c->got_to)
+        events |= POLLIN;
+    return (short)events;
+}
+
+/* Each client sends and reads, at the same time, up to its goals. */
+static void transfer(void)
+{
+    int64_t moved = now();
+
+    for (;;) {
+        size_t n;
+        bool left = false;
+
+        for (size_t i = 0; i < count; i++) {
+            if (!clients[i].done && transfer_wants(&clients[i]) == 0)
+                clients[i].done = true;
+            left |= !clients[i].done;
+        }
+        if (!left)
+            return;
+        n = await(transfer_wants, moved + limit);
+        if (n == 0)
+            fail(unfinished(), "nothing moves");
+        for (size_t i = 0; i < n; i++) {
+            struct client *c = &clients[polled_client[i]];
+            short events = polled[i].revents;
+            if ((events & ~POLLOUT) && c->got < c->got_to && receive_some(c))
+                moved = now();
+            if ((events & ~POLLIN) && c->put < c->put_to && send_some(c))
+                moved = now();
+        }
+    }
+}
+
+static void set_goals(uint64_t more_put, uint64_t more_get, bool rest)
+{
+    if (!begin())
+        misuse("no such client");
+    for (size_t i = 0; i < count; i++) {
+        struct client *c = &clients[i];
+        if (c->done)
+            continue;
+        c->put_to = c->put + more_put;
+        c->got_to = rest ? c->put_to : c->got + more_get;
+    }
+    transfer();
+}
+
+static void fill(void)
+{
+    int64_t moved = now();
+
+    begin();
+    for (size_t i = 0; i < count; i++) {
+        clients[i].put_to = clients[i].put + ENDLESS;
+        clients[i].got_to = clients[i].got;
+    }
+    for (;;) {
+        size_t n = await(transfer_wants, moved + FULL_MS * 1000);
+        if (n == 0)
+            return;
+        for (size_t i = 0; i < n; i++) {
+            struct client *c = &clients[polled_client[i]];
+            if (polled[i].revents && send_some(c))
+                moved = now();
+            if (c->put == c->put_to)
+                fail(c, "the server takes without end");
+        }
+    }
+}
+
+/* ---- Text --------------------------------------------------------------- */
+
+static short want_room(const struct client *c)
+{
+    (void)c;
+    return POLLOUT;
+}
+
+static short want_bytes(const struct client *c)
+{
+    (void)c;
+    return POLLIN;
+}
+
+/* Only this client is not done. */
+static void only(struct client *c)
+{
+    for (size_t i = 0; i < count; i++)
+        clients[i].done = &clients[i] != c;
+}
+
+static void send_text(struct client *c, const char *text)
+{
+    size_t left = strlen(text);
+
+    only(c);
+    while (left > 0) {
+        ssize_t n;
+        c->spoke = now();
+        n = send(c->fd, text, left, 0);
+        if (n < 0 && !blocked())
+            fail(c, "send: %s", strerror(errno));
+        if (n >= 0) {
+            text += n;
+            left -= (size_t)n;
+        } else if (await(want_room, now() + limit) == 0) {
+            fail(c, "no room");
+        }
+    }
+}
+
+static void expect_text(struct client *c, const char *text)
+{
+    size_t length = strlen(text), got = 0;
+
+    only(c);
+    if (length > sizeof block)
+        misuse("too long");
+    while (got < length) {
+        ssize_t n;
+        if (await(want_bytes, now() + limit) == 0)
+            fail(c, "%zu of %zu bytes came", got, length);
+        n = recv(c->fd, block + got, length - got, 0);
+        if (n < 0 && !blocked())
+            fail(c, "recv: %s", strerror(errno));
+        if (n == 0)
+            fail(c, "EOF after %zu of %zu bytes", got, length);
+        if (n > 0)
+            got += (size_t)n;
+    }
+    if (memcmp(block, text, length) != 0)
+        fail(c, "other bytes came: %.*s", (int)length, block);
+}
+
+/* ---- The end ------------------------------------------------------------ */
+
+static void end(bool bytes_allowed, bool eof_allowed, bool reset_allowed)
+{
+    if (!begin())
+        misuse("no such client");
+    while (unfinished()) {
+        size_t n = await(want_bytes, now() + limit);
+        if (n == 0)
+            fail(unfinished(), "no end");
+        for (size_t i = 0; i < n; i++) {
+            struct client *c = &clients[polled_client[i]];
+            ssize_t got;
+            if (polled[i].revents == 0)
+                continue;
+            got = recv(c->fd, block, sizeof block, 0);
+            if (got < 0 && blocked())
+                continue;
+            c->ended = now();
+            if (got > 0 && !bytes_allowed)
+                fail(c, "%zd bytes too many came", got);
+            if (got > 0) {
+                compare(c, block, (size_t)got);
+                continue;
+            }
+            if (got == 0 && !eof_allowed)
+                fail(c, "EOF");
+            if (got < 0 && !reset_allowed)
+                fail(c, "recv: %s", strerror(errno));
+            c->done = true;
+        }
+    }
+}
+
+static void quiet(int64_t milliseconds)
+{
+    size_t n;
+
+    if (!begin())
+        misuse("no such client");
+    n = await(want_bytes, now() + milliseconds * 1000);
+    for (size_t i = 0; i < n; i++) {
+        if (polled[i].revents)
+            fail(&clients[polled_client[i]], "something came");
+    }
+}
+
+static void close_all(bool by_reset)
+{
+    struct linger linger = {1, 0};
+
+    for (size_t i = 0; i < count; i++) {
+        struct client *c = &clients[i];
+        if (!chosen(c))
+            continue;
+        if (by_reset)
+            setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+        close(c->fd);
+        c->fd = -1;
+    }
+}
+
+static void within(int64_t milliseconds)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct client *c = &clients[i];
+        if (chosen(c) && now() - c->spoke >= milliseconds * 1000)
+            fail(c, "that took %lld microseconds",
+                 (long long)(now() - c->spoke));
+    }
+}
+
+static void lasted(int64_t milliseconds)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct client *c = &clients[i];
+        if (chosen(c) && c->ended - c->spoke < milliseconds * 1000)
+            fail(c, "the end came after %lld microseconds",
+                 (long long)(c->ended - c->spoke));
+    }
+}
+
+/* ---- Opening ------------------------------------------------------------ */
+
+static void *grown(void *old, size_t size)
+{
+    void *p = realloc(old, count * size);
+
+    if (p == NULL)
+        fail(NULL, "out of memory");
+    return p;
+}
+
+static void set(int fd, int level, int option, int value)
+{
+    if (setsockopt(fd, level, option, &value, sizeof value) < 0)
+        fail(NULL, "setsockopt: %s", strerror(errno));
+}
+
+static void open_one(void)
+{
+    struct sockaddr_in own;
+    socklen_t length = sizeof own;
+    struct client *c;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int error = 0;
+
+    if (fd < 0)
+        fail(NULL, "socket: %s", strerror(errno));
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (receive_buffer > 0)
+        set(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer);
+
+    count++;
+    clients = grown(clients, sizeof *clients);
+    polled = grown(polled, sizeof *polled);
+    polled_client = grown(polled_client, sizeof *polled_client);
+    c = &clients[count - 1];
+    memset(c, 0, sizeof *c);
+    c->name = group;
+    c->fd = fd;
+    c->spoke = now();
+
+    if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0) {
+        socklen_t size = sizeof error;
+        error = errno;
+        only(c);
+        if (error == EINPROGRESS && await(want_room, now() + limit) == 0)
+            error = ETIMEDOUT;
+        else if (error == EINPROGRESS)
+            getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    }
+    if (error != 0)
+        fail(c, "connect: %s", strerror(error));
+    /* What is measured is the server's Nagle, not this client's. */
+    set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+
+    /* No two clients alive at once have the same port, so nor this key. */
+    if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
+        fail(c, "getsockname: %s", strerror(errno));
+    c->key = (own.sin_port + UINT64_C(1)) * UINT64_C(0x94d049bb133111eb);
+}
+
+/* ---- Words -------------------------------------------------------------- */
+
+static int by_size(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void ping(size_t rounds, uint64_t bytes, int64_t milliseconds)
+{
+    int64_t *times = calloc(rounds + 1, sizeof *times);
+
+    if (times == NULL)
+        fail(NULL, "out of memory");
+    for (size_t i = 0; i < rounds; i++) {
+        int64_t start = now();
+        set_goals(bytes, 0, true);
+        times[i] = now() - start;
+    }
+    qsort(times, rounds, sizeof *times, by_size);
+    if (times[rounds / 2] >= milliseconds * 1000)
+        fail(NULL, "%llu bytes took %lld microseconds (median)",
+             (unsigned long long)bytes, (long long)times[rounds / 2]);
+    free(times);
+}
+
+static void run(const char *command)
+{
+    int status;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    if (child < 0)
+        fail(NULL, "fork: %s", strerror(errno));
+    if (child == 0) {
+        signal(SIGPIPE, SIG_DFL);
+        execlp("bash", "bash", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (status != 0)
+        fail(NULL, "wait status %d", status);
+}
+
+static void each(void (*act)(struct client *, const char *), const char *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (chosen(&clients[i]))
+            act(&clients[i], text);
+    }
+}
+
+static void shut(struct client *c, const char *unused)
+{
+    (void)unused;
+    if (shutdown(c->fd, SHUT_WR) < 0)
+        fail(c, "shutdown: %s", strerror(errno));
+}
+
+static void mark(struct client *c, const char *unused)
+{
+    (void)unused;
+    c->spoke = now();
+}
+
+static void print_count(struct client *c, const char *unused)
+{
+    (void)unused;
+    printf("%c %llu %llu\n", c->name, (unsigned long long)c->put,
+           (unsigned long long)c->got);
+    fflush(stdout);
+}
+
+/* The next word of the script, as an argument of this one. */
+static char **script;
+
+static const char *next_text(void)
+{
+    if (*script == NULL)
+        misuse("an argument is missing");
+    argument = *script++;
+    word_number++;
+    return argument;
+}
+
+static long next_number(void)
+{
+    const char *text = next_text();
+    char *last;
+    long n = strtol(text, &last, 10);
+
+    if (last == text || *last != '\0' || n < 0)
+        misuse("a number is needed");
+    return n;
+}
+
+static bool is(const char *text)
+{
+    return strcmp(word, text) == 0;
+}
+
+static void end_as(const char *how)
+{
+    bool eof = strcmp(how, "eof") == 0, reset = strcmp(how, "reset") == 0;
+
+    if (strcmp(how, "any") == 0)
+        eof = reset = true;
+    if (!eof && !reset)
+        misuse("eof, reset or any");
+    end(true, eof, reset);
+}
+
+static void pause_for(long milliseconds)
+{
+    poll(NULL, 0, (int)milliseconds);
+}
+
+static bool transfer_word(void)
+{
+    if (is("put")) {
+        set_goals((uint64_t)next_number(), 0, false);
+    } else if (is("get")) {
+        set_goals(0, (uint64_t)next_number(), false);
+    } else if (is("rest")) {
+        set_goals(0, 0, true);
+    } else if (is("echo")) {
+        set_goals((uint64_t)next_number(), 0, true);
+    } else if (is("fill")) {
+        fill();
+    } else if (is("send")) {
+        each(send_text, next_text());
+    } else if (is("expect")) {
+        each(expect_text, next_text());
+    } else if (is("ping")) {
+        long rounds = next_number(), bytes = next_number();
+        ping((size_t)rounds, (uint64_t)bytes, next_number());
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool other_word(void)
+{
+    if (is("open"))
+        for (long n = next_number(); n > 0; n--)
+            open_one();
+    else if (is("shut"))
+        each(shut, NULL);
+    else if (is("eof"))
+        end(false, true, false);
+    else if (is("end"))
+        end_as(next_text());
+    else if (is("quiet"))
+        quiet(next_number());
+    else if (is("reset") || is("close"))
+        close_all(is("reset"));
+    else if (is("lasted"))
+        lasted(next_number());
+    else if (is("within"))
+        within(next_number());
+    else if (is("mark"))
+        each(mark, NULL);
+    else if (is("count"))
+        each(print_count, NULL);
+    else if (is("buffer"))
+        receive_buffer = (int)next_number();
+    else if (is("pause"))
+        pause_for(next_number());
+    else if (is("run"))
+        run(next_text());
+    else
+        return false;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    long port;
+
+    word = "talk";
+    if (argc == 2 && strcmp(argv[1], "limits") == 0) {
+        printf("%d\n", (int)FD_SETSIZE);
+        return 0;
+    }
+    script = argv + 1;
+    if (argc > 2 && strcmp(argv[1], "-t") == 0) {
+        script++;
+        limit = next_number() * 1000000;
+    }
+    if (argc > 3 && strcmp(argv[1], "alarm") == 0) {
+        script++;
+        alarm((unsigned)next_number());
+        execvp(*script, script);
+        fail(NULL, "%s", strerror(errno));
+    }
+    port = next_number();
+    signal(SIGPIPE, SIG_IGN);
+    alarm(120); /* the last resort */
+
+    memset(&server, 0, sizeof server);
+    server.sin_family = AF_INET;
+    server.sin_port = htons((in_port_t)port);
+    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+
+    while (*script != NULL) {
+        word = *script++;
+        argument = NULL;
+        word_number++;
+        if (word[0] >= 'A' && word[0] <= 'Z' && word[1] == '\0')
+            group = word[0];
+        else if (!transfer_word() && !other_word())
+            misuse("no such word");
+    }
+    return 0;
+}
