@@ -91,7 +91,7 @@ static int open_listener(int port)
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
         err(1, "bind 127.0.0.1:%d", port);
 
-    /* SOMAXCONN: as long a backlog as the system allows. */
+    /* SOMAXCONN: the longest backlog that systems grant by default. */
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 

@@ -4,7 +4,7 @@
  * Step 1 slept inside a call that concerns one client. select(2) sleeps until
  * one of many descriptors is ready: the listener when a connection waits in
  * its backlog, a client when it has bytes to read or has ended. The call that
- * follows then does not sleep.
+ * follows then does not sleep, unless what was ready is gone by then.
  *
  * The set of descriptors is an fd_set, an array of bits, one for each number
  * below FD_SETSIZE (mostly 1024, so 128 bytes). select() overwrites it with
@@ -23,9 +23,9 @@
  *     ready       . . . . . 1 . . .     what select() answers
  *
  * The flaws: the copies and the walk cost the same whether one client speaks
- * or all do. A descriptor of FD_SETSIZE or more has no bit. And a client that
- * sends but never reads still blocks everyone: its send buffer fills up, and
- * send() waits for room.
+ * or all do. A descriptor of FD_SETSIZE or more has no bit. Out of descriptors
+ * accept() fails and the loop spins. And a client that sends but never reads
+ * still blocks everyone: our send buffer for it fills up, and send() waits.
  */
 
 #include <sys/types.h>
@@ -100,7 +100,7 @@ static int open_listener(int port)
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
         err(1, "bind 127.0.0.1:%d", port);
 
-    /* SOMAXCONN: as long a backlog as the system allows. */
+    /* SOMAXCONN: the longest backlog that systems grant by default. */
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 

@@ -17,7 +17,7 @@
  * here a descriptor and EVFILT_READ, "there is something to read".
  *
  *     this process                   kernel
- *     changelist --(fd 5, READ)-->   knotes    3 READ, listener: idle
+ *     changelist --(fd 5, READ)-->   knotes    4 READ, listener: idle
  *                                              5 READ, client: 12 bytes
  *                                              6 READ, client: idle
  *     eventlist  <--(fd 5, READ)--   ready     5
@@ -109,7 +109,7 @@ static int open_listener(int port)
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
         err(1, "bind 127.0.0.1:%d", port);
 
-    /* SOMAXCONN: as long a backlog as the system allows. */
+    /* SOMAXCONN: the longest backlog that systems grant by default. */
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 

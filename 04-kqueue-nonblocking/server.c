@@ -124,7 +124,7 @@ static int open_listener(int port)
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
         err(1, "bind 127.0.0.1:%d", port);
 
-    /* SOMAXCONN: as long a backlog as the system allows. */
+    /* SOMAXCONN: the longest backlog that systems grant by default. */
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 
@@ -443,8 +443,8 @@ static void turn(int listener)
     if (n < 0 && errno != EINTR)
         err(1, "kevent");
     /*
-     * A second has passed without descriptors: perhaps another process has
-     * freed some. When one of our own clients leaves, drop() sees to it.
+     * A new second of the clock: try again, perhaps another process has freed
+     * a descriptor. When one of our own clients leaves, drop() sees to it.
      */
     if (!want_clients && time(NULL) != paused)
         want_clients = true;

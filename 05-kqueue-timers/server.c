@@ -9,7 +9,7 @@
  * enough, with the clients in order of their last activity:
  *
  *     longest silent                              just active
- *     [ 7: 58 s ] <--> [ 4: 31 s ] <--> [ 9: 2 s ] <--> [ 5: 0 s ]
+ *     [ 7: 58 s ] <--> [ 6: 31 s ] <--> [ 9: 2 s ] <--> [ 8: 0 s ]
  *         |                                               ^
  *         the timer runs until 7's time is up             a message moves its
  *                                                         client to this end
@@ -21,9 +21,9 @@
  * The end. SIGINT (Ctrl-C) and SIGTERM arrive as events, so they never
  * interrupt anything. The server then accepts nobody, sends out all that it
  * has read, shuts down its side of each connection, and waits for the clients
- * to do the same: close() with bytes unread would send a reset, which can
- * destroy what is still on its way to the client. A last timer bounds that
- * wait, and a second signal ends it at once.
+ * to do the same: close() with bytes unread, or with more to come, makes the
+ * kernel send a reset, which can destroy what is still on its way to the
+ * client. A last timer bounds that wait, and a second signal ends it at once.
  */
 
 #include <sys/types.h>
@@ -80,6 +80,8 @@ static int kq;
 static bool want_clients = true; /* false while descriptors are used up */
 static bool listening = true;    /* is the listener's knote enabled? */
 static bool stopping;            /* after the first SIGINT or SIGTERM */
+
+/* By timer: is it set? */
 static bool running[RETRY_TIMER + 1];
 static int64_t idle_time; /* nanoseconds */
 
@@ -133,7 +135,7 @@ static int open_listener(int port)
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
         err(1, "bind 127.0.0.1:%d", port);
 
-    /* SOMAXCONN: as long a backlog as the system allows. */
+    /* SOMAXCONN: the longest backlog that systems grant by default. */
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 
@@ -264,7 +266,7 @@ static void keep_time(void)
 
     if (running[IDLE_TIMER] || stopping || clients.next == &clients)
         return;
-    /* Rounded up: a timer that is early by a fraction would fire in vain. */
+    /* Rounded up: a rest of 0 ms would fire in vain, or be refused. */
     left = clients.next->last_active + idle_time - now();
     left = left > 0 ? (left + 999999) / 1000000 : 1;
     start_timer(IDLE_TIMER, left);
@@ -366,6 +368,7 @@ static void accept_clients(int listener, intmax_t data)
              * ready, and the loop would spin. Look away until a descriptor
              * is free. (macOS closes the connection instead.)
              */
+            /* Without a timer: when a client leaves, or else at once. */
             want_clients = !start_timer(RETRY_TIMER, RETRY_TIME) &&
                            clients.next == &clients;
             return;

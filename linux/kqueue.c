@@ -24,9 +24,10 @@
  *    knote until the number is used for something else in EV_ADD.
  *  - NOTE_LOWAT on WRITE counts only if it is above the size of the buffer; on
  *    READ a larger SO_RCVLOWAT wins. WRITE data is an estimate. WRITE with
- *    EV_CLEAR fires again only once the buffer has been full (epoll(7)), and
- *    when READ of the same descriptor is added or deleted. A local
- *    shutdown(SHUT_WR) is not seen.
+ *    EV_CLEAR fires again only once the buffer has been full (epoll(7)). A
+ *    local shutdown(SHUT_WR) is not seen, or repeats READ with EV_CLEAR.
+ *  - A change to one filter of a descriptor, or the delivery of its ONESHOT or
+ *    DISPATCH knote, may repeat an EV_CLEAR event of the other filter.
  *  - A kqueue descriptor made by dup() is EBADF. In a child after fork() the
  *    number is EBADF for kevent(), but stays open until close() or exec().
  *  - Beside the kqueue descriptor there may be others, all made when needed: a
