@@ -366,9 +366,9 @@ static void accept_clients(int listener, intmax_t data)
             /*
              * The connection stays in the backlog, so the listener stays
              * ready, and the loop would spin. Look away until a descriptor
-             * is free. (macOS closes the connection instead.)
+             * is free. (macOS closes the connection instead.) The timer tries
+             * again; without one, a client that leaves; else we try at once.
              */
-            /* Without a timer: when a client leaves, or else at once. */
             want_clients = !start_timer(RETRY_TIMER, RETRY_TIME) &&
                            clients.next == &clients;
             return;
