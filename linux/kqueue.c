@@ -75,7 +75,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 256, BUCKETS = 64, STALE_LIMIT = 8, NS_PER_S = 1000000000 };
+enum { BATCH = 64, BUCKETS = 64, STALE_LIMIT = 8, NS_PER_S = 1000000000 };
 
 /* READ and WRITE of one descriptor, and the two epoll sets they may be in. */
 enum { READ, WRITE };
@@ -136,8 +136,8 @@ struct kqueue {
     struct kqueue *next; /* in its bucket; never freed, so no lock to look */
     int fd;
     pthread_mutex_t lock; /* all below; never held while waiting */
-    bool live;
-    unsigned epoch; /* counts the kqueues that have had this number */
+    unsigned epoch; /* atomic; odd while the number is a kqueue, else even */
+    bool asks;      /* atomic: asked is not empty */
     unsigned turn;
     uint32_t generation; /* the last one given out */
     int set[2];          /* MAIN is fd, SHADOW -1 before it is needed */
@@ -598,6 +598,7 @@ static void remove_knote(struct kqueue *kq, struct knote *kn)
         at = &(*at)->peer;
     if (*at != NULL)
         *at = kn->peer;
+    __atomic_store_n(&kq->asks, kq->asked != NULL, __ATOMIC_RELAXED);
     tdelete(kn, &kq->knotes, compare_knotes);
     unqueue(kn);
     heap_remove(kq, kn);
@@ -626,6 +627,7 @@ static int attach(struct kqueue *kq, struct knote *kn, const struct kevent *kev)
     }
     kn->peer = kq->asked;
     kq->asked = kn;
+    __atomic_store_n(&kq->asks, true, __ATOMIC_RELAXED);
     if (kev->filter == EVFILT_SIGNAL) {
         kn->kev.flags |= EV_CLEAR;
         return 0;
@@ -1150,7 +1152,7 @@ static int descriptor_event(struct kqueue *kq, const struct epoll_event *item,
     struct descriptor *d = find_descriptor(kq, fd);
     if (d == NULL || d->generation != item->data.u64 >> 32 || !d->mask[set])
         return note_stale(kq, item->data.u64);
-    bool split = d->mask[SHADOW] != 0;
+    bool split = d->mask[SHADOW] != 0, changed = d->quiet != 0;
     int first = room < 2 ? d->next : READ;
     for (int i = 0; i < 2 && n < room; i++) {
         int which = first ^ i;
@@ -1173,12 +1175,14 @@ static int descriptor_event(struct kqueue *kq, const struct epoll_event *item,
         out[n].flags |= k->flags & KIND_FLAGS;
         out[n++].udata = k->udata;
         d->next = (unsigned char)!which;
+        changed |= (k->flags & (EV_ONESHOT | EV_DISPATCH)) != 0;
         if (k->flags & EV_ONESHOT)
             memset(k, 0, sizeof(*k));
         else if (k->flags & EV_DISPATCH)
             k->flags |= EV_DISABLE;
     }
-    settle(kq, fd, d, set, n);
+    if (changed || n == 0)
+        settle(kq, fd, d, set, n);
     return n;
 }
 
@@ -1296,9 +1300,10 @@ static void reset(struct kqueue *kq)
     kq->ndescriptors = kq->heap_size = 0;
     kq->timer_set = 0;
     kq->bell = 0;
-    kq->bell_on = kq->live = false;
+    kq->bell_on = false;
     ask_signals(kq);
-    kq->epoch++;
+    if (kq->epoch & 1)
+        __atomic_store_n(&kq->epoch, kq->epoch + 1, __ATOMIC_RELEASE);
 }
 
 /* Has the program closed it? A helper that is still registered says no. */
@@ -1307,7 +1312,7 @@ static bool is_gone(struct kqueue *kq)
     int helper = kq->timer_fd >= 0 ? kq->timer_fd : kq->set[SHADOW];
     if (helper < 0 && kq->bell_on)
         helper = __atomic_load_n(&doorbell, __ATOMIC_ACQUIRE);
-    return kq->live && helper >= 0 && !same_file(kq->fd, helper);
+    return (kq->epoch & 1) && helper >= 0 && !same_file(kq->fd, helper);
 }
 
 static void sweep(void)
@@ -1365,7 +1370,7 @@ static int adopt(int fd)
     }
     pthread_mutex_lock(&kq->lock);
     reset(kq);
-    kq->live = true;
+    __atomic_store_n(&kq->epoch, kq->epoch + 1, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&kq->lock);
     return 0;
 }
@@ -1432,6 +1437,20 @@ static int apply_changes(struct kqueue *kq, const struct kevent *changes, int n,
     int saved_errno = errno;
     set_doorbell(kq);
     errno = saved_errno;
+    return used;
+}
+
+static int apply_locked(struct kqueue *kq, unsigned epoch,
+                        const struct kevent *changes, int n, struct kevent *out,
+                        int room)
+{
+    int used = -1;
+    pthread_mutex_lock(&kq->lock);
+    if (kq->epoch == epoch)
+        used = apply_changes(kq, changes, n, out, room);
+    else
+        errno = EBADF; /* closed by another thread, just now */
+    pthread_mutex_unlock(&kq->lock);
     return used;
 }
 
@@ -1517,6 +1536,8 @@ int kevent(int fd, const struct kevent *changelist, int nchanges,
            const struct timespec *timeout)
 {
     struct kqueue *kq = find_kqueue(fd);
+    unsigned epoch = kq ? __atomic_load_n(&kq->epoch, __ATOMIC_ACQUIRE) : 0;
+    int used = 0;
     int error = nchanges < 0 || nevents < 0 ? EINVAL
                 : (nchanges > 0 && changelist == NULL) ||
                         (nevents > 0 && eventlist == NULL)
@@ -1526,20 +1547,15 @@ int kevent(int fd, const struct kevent *changelist, int nchanges,
                 (nchanges > 0 && changelist &&
                  (changelist->filter == EVFILT_READ ||
                   changelist->filter == EVFILT_WRITE));
-    if (kq == NULL || (!told && !is_anonymous(fd)))
+    if (!(epoch & 1) || (!told && !is_anonymous(fd)))
         error = EBADF;
     if (error) {
         errno = error;
         return -1;
     }
-    pthread_mutex_lock(&kq->lock);
-    unsigned epoch = kq->epoch;
-    int used = kq->live ? 0 : -1;
-    errno = kq->live ? errno : EBADF;
-    if (used == 0 && nchanges > 0)
-        used = apply_changes(kq, changelist, nchanges, eventlist, nevents);
-    bool ask = kq->asked != NULL;
-    pthread_mutex_unlock(&kq->lock);
+    if (nchanges > 0)
+        used =
+            apply_locked(kq, epoch, changelist, nchanges, eventlist, nevents);
     if (used != 0 || nevents == 0)
         return used == -2 ? 0 : used;
     if (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
@@ -1547,7 +1563,7 @@ int kevent(int fd, const struct kevent *changelist, int nchanges,
         errno = EINVAL;
         return -1;
     }
-    if (ask)
+    if (__atomic_load_n(&kq->asks, __ATOMIC_RELAXED))
         before_wait(kq);
     return wait_for_events(kq, epoch, eventlist, nevents, timeout);
 }
