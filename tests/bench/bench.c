@@ -480,6 +480,15 @@ static void exchange(struct server *s, long count)
     }
 }
 
+/* No recv() that waits, waits for ever. */
+static void limit_patience(int fd)
+{
+    struct timeval limit = {PATIENCE, 0};
+
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == -1)
+        err(1, "setsockopt SO_RCVTIMEO");
+}
+
 static void open_clients(struct server *s)
 {
     s->clients = calloc((size_t)opt.clients, sizeof *s->clients);
@@ -506,6 +515,7 @@ static void close_clients(struct server *s)
     for (long i = 0; i < opt.clients; i++) {
         int fd = s->clients[i].fd;
 
+        limit_patience(fd);
         if (shutdown(fd, SHUT_WR) == -1 || fcntl(fd, F_SETFL, 0) == -1)
             err(1, "%s: shutdown", s->name);
         if (recv(fd, &byte, 1, 0) != 0)
@@ -520,12 +530,10 @@ static void close_clients(struct server *s)
 
 static void one_connection(struct server *s)
 {
-    struct timeval patience = {PATIENCE, 0};
     struct client c = {.message = pool + s->messages++ % POOL};
 
     c.fd = connect_to(s);
-    if (setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience))
-        err(1, "setsockopt SO_RCVTIMEO");
+    limit_patience(c.fd);
     if (send(c.fd, c.message, (size_t)opt.bytes, 0) != (ssize_t)opt.bytes)
         err(1, "%s: send", s->name);
     c.began = now();

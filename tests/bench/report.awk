@@ -54,7 +54,7 @@ function us(x) {
 }
 
 function thousands(x) {
-  x = sprintf("%d", x)
+  x = sprintf("%.0f", x)
   while (match(x, /^[0-9]+[0-9][0-9][0-9]/) && sub(/[0-9][0-9][0-9]($|,)/, ",&", x))
     ;
   return x
@@ -240,10 +240,10 @@ function table_memory(   i, j, name, most) {
     if (samples["most " name] == 0)
       continue
     most = quantile("most " name, 1)
-    printf "    %-10s %6d idle: %4.0f resident, %s asked for;", name,
+    printf "    %-10s %6d idle: %4.0f resident, %4.0f asked for;", name,
       most / 10, median("resident " name " " most / 10),
       median("private " name " " most / 10)
-    printf " %6d: %4.0f, %s; flood: %s KiB for %s bytes\n", most,
+    printf " %6d: %4.0f, %4.0f; flood: %s KiB for %s bytes\n", most,
       median("resident " name " " most), median("private " name " " most),
       spread("flood " name, "%d"), thousands(median("sent " name))
     put("mem." name, "%.0f", median("resident " name " " most))
@@ -263,6 +263,8 @@ function table_rest(   i, name, calls, with, without) {
     printf "    %-10s %s\n", name, calls
     put("syscalls." name, "%s", calls)
   }
+  if (samples["wall nagle nagle 0 1 4096"] == 0)
+    return
   with = 1e9 / median("wall nagle step4 0 1 4096")
   without = 1e9 / median("wall nagle nagle 0 1 4096")
   print "\nEchoes of 4096 bytes a second, step 4\n"
