@@ -31,7 +31,7 @@ FILENAME ~ /summary\.txt$/ {
     sub(/^<!-- bench:/, "", key)
     sub(/ -->$/, "", key)
     number = ""
-    if (match(before, /[0-9][0-9,.]*$/))
+    if (match(before, /-?[0-9][0-9,.]*$/))
       number = substr(before, RSTART)
     gsub(/,/, "", number)
     if (number == "")
