@@ -679,11 +679,14 @@ static void tcp_pair(int fd[2])
     static struct sockaddr_in a = {.sin_family = AF_INET};
     static int listener = -1;
     socklen_t length = sizeof a;
-    int small = 8192, on = 1;
+    int large = 1 << 20, small = 8192, on = 1;
 
     if (listener < 0) {
         listener = socket(AF_INET, SOCK_STREAM, 0);
         a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        /* Room for all that fill() sends, in however many pieces: else some
+           of it waits on the other side for a window. Handed down. */
+        setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
         need(listener >= 0 &&
                  bind(listener, (struct sockaddr *)&a, length) == 0 &&
                  listen(listener, 1) == 0 &&
@@ -691,6 +694,7 @@ static void tcp_pair(int fd[2])
              "listener");
     }
     fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd[0], SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
     need(connect(fd[0], (struct sockaddr *)&a, length) == 0, "connect");
     fd[1] = accept(listener, NULL, NULL);
     need(fd[1] >= 0, "accept");
