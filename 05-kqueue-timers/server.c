@@ -120,8 +120,8 @@ static int open_listener(int port)
         err(1, "socket");
 
     /*
-     * A connection that this server closed first stays in the kernel for a
-     * minute or two (TIME_WAIT) and holds on to the port. Without
+     * A connection that this server closed first stays in the kernel for half
+     * a minute or more (TIME_WAIT) and holds on to the port. Without
      * SO_REUSEADDR a restarted server could not bind it until then.
      */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)

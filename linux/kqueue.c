@@ -425,12 +425,17 @@ static int schedule_timer(struct kqueue *kq, struct knote *kn)
     return error ? error : set_timer(kq);
 }
 
-/* Activate what is due. */
-static void expire_timers(struct kqueue *kq)
+/*
+ * Activate what is due, at most `room` knotes. What is left keeps the timerfd
+ * as it is: expired, readable, and so back in the next turn.
+ */
+static void expire_timers(struct kqueue *kq, int room)
 {
     int64_t now = now_ns(CLOCK_MONOTONIC);
-    while (kq->nheap > 0 && kq->heap[0]->deadline <= now) {
+    for (; kq->nheap > 0 && kq->heap[0]->deadline <= now; room--) {
         struct knote *kn = kq->heap[0];
+        if (room <= 0)
+            return;
         advance_timer(kn, now);
         if (kn->deadline != 0)
             heap_sift(kq, 0, kn);
@@ -1204,7 +1209,7 @@ static int dispatch(struct kqueue *kq, const struct epoll_event *item,
     if (item->data.u64 == SHADOWSET)
         return shadow_events(kq, out, room);
     if (item->data.u64 == TIMERFD)
-        expire_timers(kq);
+        expire_timers(kq, room);
     else
         kq->bell = EPOLLIN; /* on_signal() may have rung it, see set_doorbell */
     ask_signals(kq);

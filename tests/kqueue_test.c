@@ -3457,6 +3457,28 @@ static void timer_takes_no_descriptors(void)
     CHECK_EQUAL(lowest_free(), before);
 }
 
+/* Two are due, one fits: the other comes next, and needs no descriptor. */
+static void timer_short_list_without_descriptors(void)
+{
+    struct rlimit few = {64, 64};
+    struct timespec limit = {LIMIT_MS / 1000, 0};
+    struct kevent event;
+    int kq = queue();
+    int64_t start = now();
+
+    CHANGE(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 1);
+    CHANGE(kq, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 1);
+    SYS(setrlimit(RLIMIT_NOFILE, &few));
+    while (dup(STDERR_FILENO) >= 0)
+        continue;
+    CHECK_EQUAL(errno, EMFILE);
+    while (now() - start < 5 * MS)
+        continue;
+    CHECK_EQUAL(kevent(kq, NULL, 0, &event, 1, &limit), 1);
+    CHECK_EQUAL(kevent(kq, NULL, 0, &event, 1, &limit), 1);
+    EXPECT_SILENCE(kq);
+}
+
 /* ---- signal_: EVFILT_SIGNAL -------------------------------------------- */
 
 /* kqueue(2): attempts are recorded even for a signal that is ignored. kill()
@@ -5490,6 +5512,7 @@ static const struct test {
     TEST(timer_is_private_to_its_queue),
     TEST(timer_ten_thousand),
     TEST(timer_takes_no_descriptors),
+    TEST(timer_short_list_without_descriptors),
     TEST(signal_ignored),
     TEST(signal_at_once),
     TEST(signal_counts),
