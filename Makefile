@@ -1,5 +1,5 @@
-# Works unchanged in GNU make 3.81 and 4, bmake and OpenBSD's make: plain
-# rules, explicit sources, no conditionals. `sh linux/flags` prints what a
+# For GNU make 3.81 and 4, bmake and OpenBSD's make unchanged: plain rules,
+# explicit sources, no conditionals. `sh linux/flags` prints what a
 # compiler needs on Linux to find kqueue there, and nothing elsewhere.
 
 CC = cc
