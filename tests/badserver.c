@@ -140,13 +140,16 @@ int main(int argc, char **argv)
     open_listener();
     while (is("deaf") || is("absent"))
         pause();
+    /* Who is alone has nobody to swap with: the first one waits. */
+    bool ready = !is("swap");
     for (;;) {
         for (nfds_t i = 0; i < used; i++)
             polled[i].events = POLLIN;
-        if (poll(polled, used, -1) < 0 && errno != EINTR)
+        ready = ready || used > 2;
+        if (poll(polled, ready ? used : 1, -1) < 0 && errno != EINTR)
             err(1, "poll");
         /* Downwards, since leave() moves the last one into the gap. */
-        for (nfds_t i = used - 1; i > 0; i--) {
+        for (nfds_t i = ready ? used - 1 : 0; i > 0; i--) {
             if (polled[i].fd >= 0 && polled[i].revents)
                 serve(i);
         }
