@@ -78,11 +78,15 @@ static int open_listener(int port)
 {
     struct sockaddr_in address;
     socklen_t length = sizeof address;
-    int on = 1;
+    int on = 1, spare;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0)
         err(1, "socket");
+
+    /* All numbers below are taken: the clients get higher ones. */
+    if (fd + 1 >= FD_SETSIZE)
+        errx(1, "select() takes only descriptors below %d", (int)FD_SETSIZE);
 
     /*
      * A connection that this server closed first stays in the kernel for half
@@ -104,6 +108,12 @@ static int open_listener(int port)
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 
+    /* Without a descriptor for a client we would listen and serve nobody. */
+    spare = dup(fd);
+    if (spare < 0)
+        err(1, "no descriptor for a client");
+    close(spare);
+
     /* Port 0 means any free port: only the kernel knows which it took. */
     if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         err(1, "getsockname");
@@ -111,7 +121,7 @@ static int open_listener(int port)
     return fd;
 }
 
-/* Takes one client from the backlog, or returns -1. */
+/* Takes one client from the backlog, or returns -1 and errno. */
 static int accept_client(int listener)
 {
     static int reported;
@@ -121,13 +131,17 @@ static int accept_client(int listener)
     if (client < 0) {
         /*
          * ECONNABORTED: the client left while it waited in the backlog.
-         * EINTR: a signal came. Both are harmless. Any other error is
-         * reported once, not each time that the caller tries again.
+         * EINTR: a signal came. EAGAIN: the backlog is empty, and the listener
+         * does not block (from step 4 on). All are harmless. Any other error
+         * is reported once, not each time that the caller tries again.
          */
-        if (errno != ECONNABORTED && errno != EINTR && errno != reported) {
-            reported = errno;
+        int error = errno;
+        if (error != ECONNABORTED && error != EINTR && error != EAGAIN &&
+            error != reported) {
+            reported = error;
             warn("accept");
         }
+        errno = error;
         return -1;
     }
     reported = 0;
@@ -136,11 +150,11 @@ static int accept_client(int listener)
      * By default TCP holds a small segment back while an earlier one is not
      * acknowledged (Nagle's algorithm), and the client may delay that
      * acknowledgement by 40 ms or more. An echo should not wait for it.
-     * On macOS this fails with EINVAL when the client has gone already.
      */
     if (setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) {
-        warn("setsockopt TCP_NODELAY");
+        /* It has been reset already: EINVAL on macOS, ECONNRESET elsewhere. */
         close(client);
+        errno = ECONNABORTED;
         return -1;
     }
     printf("client %d connected\n", client);
@@ -226,8 +240,8 @@ static void serve(int client)
     hang_up(client, n == 0 ? "closed" : "reset", totals[client]);
 }
 
-/* One turn: copy the set, sleep, walk over the answer. */
-static void turn(int listener)
+/* Waits until something is ready, and answers it: once round the event loop. */
+static void process_events(int listener)
 {
     fd_set ready = master;
     int last = highest;
@@ -275,11 +289,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
 
     listener = open_listener((int)port);
-    if (listener >= FD_SETSIZE)
-        errx(1, "select() takes only descriptors below %d", (int)FD_SETSIZE);
     FD_ZERO(&master);
     FD_SET(listener, &master);
     highest = listener;
     for (;;)
-        turn(listener);
+        process_events(listener);
 }

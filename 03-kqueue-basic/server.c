@@ -29,11 +29,10 @@
  * the descriptor again. So one recv() an event is enough, and nothing is lost.
  *
  * The flaws: the sockets still block. A client that sends but never reads
- * stops everyone in send(). A connection that is reset while it waits can be
- * gone from the backlog, on some systems, when accept() asks for it: then
- * accept() waits for the next one, and everyone with it. And when the process
- * is out of descriptors, accept() fails and the listener stays ready: the loop
- * spins.
+ * stops everyone in send(). A connection that is reset while it waits may
+ * leave the backlog before accept() asks for it: then accept() waits for the
+ * next one, and everyone with it. And when the process is out of descriptors,
+ * accept() fails and the listener stays ready: the loop spins.
  */
 
 #include <sys/types.h>
@@ -46,6 +45,7 @@
 #include <err.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,10 +61,16 @@ enum { DEFAULT_PORT = 9999, MAX_EVENTS = 256 };
  */
 static char buffer[64 * 1024];
 
-/* The queue, and the bytes echoed to each client, by descriptor. */
-static int kq;
-static unsigned long long *totals;
-static int slots;
+/*
+ * What we know of a client. Its address travels through the kernel: it goes in
+ * with the subscription, as udata, and comes out with each event.
+ */
+struct client {
+    int fd;
+    unsigned long long echoed;
+};
+
+static int kq; /* the queue's descriptor */
 
 /* A whole number from min to max, or -1. */
 static long parse(const char *text, long min, long max)
@@ -87,7 +93,7 @@ static int open_listener(int port)
 {
     struct sockaddr_in address;
     socklen_t length = sizeof address;
-    int on = 1;
+    int on = 1, spare;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0)
@@ -113,6 +119,12 @@ static int open_listener(int port)
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 
+    /* Without a descriptor for a client we would listen and serve nobody. */
+    spare = dup(fd);
+    if (spare < 0)
+        err(1, "no descriptor for a client");
+    close(spare);
+
     /* Port 0 means any free port: only the kernel knows which it took. */
     if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         err(1, "getsockname");
@@ -120,7 +132,7 @@ static int open_listener(int port)
     return fd;
 }
 
-/* Takes one client from the backlog, or returns -1. */
+/* Takes one client from the backlog, or returns -1 and errno. */
 static int accept_client(int listener)
 {
     static int reported;
@@ -130,13 +142,17 @@ static int accept_client(int listener)
     if (client < 0) {
         /*
          * ECONNABORTED: the client left while it waited in the backlog.
-         * EINTR: a signal came. Both are harmless. Any other error is
-         * reported once, not each time that the caller tries again.
+         * EINTR: a signal came. EAGAIN: the backlog is empty, and the listener
+         * does not block (from step 4 on). All are harmless. Any other error
+         * is reported once, not each time that the caller tries again.
          */
-        if (errno != ECONNABORTED && errno != EINTR && errno != reported) {
-            reported = errno;
+        int error = errno;
+        if (error != ECONNABORTED && error != EINTR && error != EAGAIN &&
+            error != reported) {
+            reported = error;
             warn("accept");
         }
+        errno = error;
         return -1;
     }
     reported = 0;
@@ -145,11 +161,11 @@ static int accept_client(int listener)
      * By default TCP holds a small segment back while an earlier one is not
      * acknowledged (Nagle's algorithm), and the client may delay that
      * acknowledgement by 40 ms or more. An echo should not wait for it.
-     * On macOS this fails with EINVAL when the client has gone already.
      */
     if (setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) {
-        warn("setsockopt TCP_NODELAY");
+        /* It has been reset already: EINVAL on macOS, ECONNRESET elsewhere. */
         close(client);
+        errno = ECONNABORTED;
         return -1;
     }
     printf("client %d connected\n", client);
@@ -200,103 +216,99 @@ static ssize_t echo(int client)
     return n;
 }
 
-/* Subscribes to a descriptor or another ident; 0, or -1 and errno. */
-static int subscribe(int ident, int filter)
+/*
+ * Makes one change: 0, or -1 and errno.
+ *
+ * When a change fails and the eventlist has room, kevent() returns not -1 but
+ * an entry with EV_ERROR in flags and the errno in data. EV_RECEIPT asks for
+ * such an entry in any case, with data 0 for success. It also keeps this call
+ * from returning events, which belong in process_events().
+ */
+static int change(int ident, int filter, int flags, void *udata)
 {
-    struct kevent change, answer;
+    struct kevent request, receipt;
 
-    /*
-     * When a change fails and the eventlist has room, kevent() returns not -1
-     * but an event with EV_ERROR in flags and the errno in data. EV_RECEIPT
-     * asks for such an answer in any case, with data 0 for success. It also
-     * keeps this call from returning events, which belong in the main loop.
-     */
-    EV_SET(&change, ident, filter, EV_ADD | EV_RECEIPT, 0, 0, NULL);
-    if (kevent(kq, &change, 1, &answer, 1, NULL) < 0)
+    EV_SET(&request, ident, filter, flags | EV_RECEIPT, 0, 0, udata);
+    if (kevent(kq, &request, 1, &receipt, 1, NULL) < 0)
         return -1;
-    if ((answer.flags & EV_ERROR) && answer.data != 0) {
-        errno = (int)answer.data;
+    if ((receipt.flags & EV_ERROR) && receipt.data != 0) {
+        errno = (int)receipt.data;
         return -1;
     }
     return 0;
 }
 
-/* Makes room for the total of a client; 0, or -1 and errno. */
-static int reserve(int client)
-{
-    int more = 2 * client + 64;
-    void *bigger;
-
-    if (client < slots)
-        return 0;
-    bigger = realloc(totals, (size_t)more * sizeof *totals);
-    if (bigger == NULL)
-        return -1;
-    totals = bigger;
-    slots = more;
-    return 0;
-}
-
-/* Subscribes to a client; from now on the kernel reports it by itself. */
+/* Subscribes to a client: from now on the kernel reports it by itself. */
 static void add_client(int client)
 {
-    if (reserve(client) < 0 || subscribe(client, EVFILT_READ) < 0) {
+    struct client *c = calloc(1, sizeof *c);
+
+    if (c == NULL || change(client, EVFILT_READ, EV_ADD, c) < 0) {
         warn("client %d", client);
         hang_up(client, "refused", 0);
+        free(c);
         return;
     }
-    totals[client] = 0;
+    c->fd = client;
 }
 
-/* Answers a client that the kernel reported. */
-static void serve(int client)
+/* close() removes the knotes of a descriptor: nothing to unsubscribe. */
+static void drop(struct client *c, const char *reason)
 {
-    /*
-     * EV_EOF in the event would say that the client will send no more. It
-     * does not say that everything was read: up to data bytes still wait.
-     * recv() returns those first, and 0 after them, so we only ask recv().
-     */
-    ssize_t n = echo(client);
-
-    if (n > 0) {
-        totals[client] += (unsigned long long)n;
-        return;
-    }
-    /* close() removes the knotes of the descriptor: nothing to unsubscribe. */
-    hang_up(client, n == 0 ? "closed" : "reset", totals[client]);
+    hang_up(c->fd, reason, c->echoed);
+    free(c);
 }
 
-/* One turn: sleep until something happened, answer what happened. */
-static void turn(int listener)
+/*
+ * There is something to read: bytes, the end, or an error.
+ *
+ * EV_EOF in the event would say that the client will send no more. It does
+ * not say that everything was read: up to data bytes still wait. recv()
+ * returns those first, and 0 after them, so we only ask recv().
+ */
+static void readable(struct client *c)
+{
+    ssize_t n = echo(c->fd);
+
+    if (n > 0)
+        c->echoed += (unsigned long long)n;
+    else
+        drop(c, n == 0 ? "closed" : "reset");
+}
+
+/*
+ * Answers one event.
+ *
+ * data counts what waits: connections for the listener, bytes for a client. We
+ * accept once, not data times: data is a hint (macOS counts half-open
+ * connections too), and accept() would block where the hint is too high. What
+ * is left is reported again.
+ */
+static void handle(int listener, const struct kevent *event)
+{
+    if (event->ident == (uintptr_t)listener) {
+        int client = accept_client(listener);
+        if (client >= 0)
+            add_client(client);
+    } else {
+        readable(event->udata);
+    }
+}
+
+/* Waits until something has happened, and answers it: once round the loop. */
+static void process_events(int listener)
 {
     static struct kevent events[MAX_EVENTS];
     int n = kevent(kq, NULL, 0, events, MAX_EVENTS, NULL);
 
-    if (n < 0) {
-        if (errno == EINTR)
-            return;
+    if (n < 0 && errno != EINTR)
         err(1, "kevent");
-    }
     /*
-     * ident is the descriptor. data counts what waits: connections for the
-     * listener, bytes for a client. We accept once, not data times: data is a
-     * hint (macOS counts half-open connections too), and accept() would block
-     * where the hint is too high. What is left is reported at the next turn.
-     *
-     * An event is stale when its descriptor was closed earlier in the same
-     * turn, and worse, its number taken by a new client. Here each descriptor
-     * has one knote, so at most one event a turn, and only that closes it.
+     * An event is stale when its client was closed earlier in the batch. None
+     * is here: a client has one knote, so one event, and only that closes it.
      */
-    for (int i = 0; i < n; i++) {
-        int fd = (int)events[i].ident;
-        if (fd != listener) {
-            serve(fd);
-        } else {
-            int client = accept_client(listener);
-            if (client >= 0)
-                add_client(client);
-        }
-    }
+    for (int i = 0; i < n; i++)
+        handle(listener, &events[i]);
 }
 
 int main(int argc, char **argv)
@@ -322,8 +334,8 @@ int main(int argc, char **argv)
     if (kq < 0)
         err(1, "kqueue");
     listener = open_listener((int)port);
-    if (subscribe(listener, EVFILT_READ) < 0)
+    if (change(listener, EVFILT_READ, EV_ADD, NULL) < 0)
         err(1, "kevent");
     for (;;)
-        turn(listener);
+        process_events(listener);
 }

@@ -19,12 +19,6 @@
  * blocks: back-pressure. So a client costs at most one buffer, whatever it
  * sends.
  *
- * The state of a client is a struct, and its address travels through the
- * kernel: udata goes in with the change and comes back with each event.
- *
- * Changes are gathered in a list, and the kevent() that waits submits them:
- * one system call a turn.
- *
  * The flaws: a client that stays silent stays for ever. And Ctrl-C drops what
  * is on its way.
  */
@@ -58,28 +52,24 @@ enum { DEFAULT_PORT = 9999, MAX_EVENTS = 256 };
  */
 static char buffer[64 * 1024];
 
-/* A client waits for EVFILT_WRITE while it has output, else for EVFILT_READ. */
+/*
+ * What we know of a client. Its address travels through the kernel: it goes in
+ * with the subscription, as udata, and comes out with each event.
+ */
 struct client {
     int fd;
-    bool gone; /* closed in this batch of events */
     unsigned long long echoed;
     char *output;  /* what send() did not take, or NULL */
     size_t length; /* of output */
     size_t sent;   /* of length */
-    struct client *next;
 };
 
-static int kq;
-static bool want_clients = true; /* false while descriptors are used up */
-static time_t paused;            /* when it became false */
-static bool listening = true;    /* is the listener's knote enabled? */
+static int kq; /* the queue's descriptor */
 
-/* What the next kevent() submits. The last place is for the listener. */
-static struct kevent changes[MAX_EVENTS];
-static int nchanges;
-
-/* The clients closed in this batch, linked by next. */
-static struct client *gone;
+/* Out of descriptors, the listener's knote is disabled. */
+static bool accepting = true;
+static bool retry;       /* a descriptor is free again */
+static time_t paused_at; /* the second in which it was disabled */
 
 /* A whole number from min to max, or -1. */
 static long parse(const char *text, long min, long max)
@@ -102,7 +92,7 @@ static int open_listener(int port)
 {
     struct sockaddr_in address;
     socklen_t length = sizeof address;
-    int on = 1;
+    int on = 1, spare;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0)
@@ -128,6 +118,12 @@ static int open_listener(int port)
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 
+    /* Without a descriptor for a client we would listen and serve nobody. */
+    spare = dup(fd);
+    if (spare < 0)
+        err(1, "no descriptor for a client");
+    close(spare);
+
     /* Port 0 means any free port: only the kernel knows which it took. */
     if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         err(1, "getsockname");
@@ -135,7 +131,7 @@ static int open_listener(int port)
     return fd;
 }
 
-/* Takes one client from the backlog, or returns -1. */
+/* Takes one client from the backlog, or returns -1 and errno. */
 static int accept_client(int listener)
 {
     static int reported;
@@ -145,9 +141,9 @@ static int accept_client(int listener)
     if (client < 0) {
         /*
          * ECONNABORTED: the client left while it waited in the backlog.
-         * EINTR: a signal came. EAGAIN: the backlog is empty. All are
-         * harmless. Any other error is reported once, not each time that the
-         * caller tries again; it looks at errno.
+         * EINTR: a signal came. EAGAIN: the backlog is empty, and the listener
+         * does not block (from step 4 on). All are harmless. Any other error
+         * is reported once, not each time that the caller tries again.
          */
         int error = errno;
         if (error != ECONNABORTED && error != EINTR && error != EAGAIN &&
@@ -164,12 +160,11 @@ static int accept_client(int listener)
      * By default TCP holds a small segment back while an earlier one is not
      * acknowledged (Nagle's algorithm), and the client may delay that
      * acknowledgement by 40 ms or more. An echo should not wait for it.
-     * On macOS this fails with EINVAL when the client has gone already.
      */
     if (setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) {
-        warn("setsockopt TCP_NODELAY");
+        /* It has been reset already: EINVAL on macOS, ECONNRESET elsewhere. */
         close(client);
-        errno = ECONNABORTED; /* for the caller it is the same */
+        errno = ECONNABORTED;
         return -1;
     }
     printf("client %d connected\n", client);
@@ -182,122 +177,90 @@ static void hang_up(int client, const char *reason, unsigned long long echoed)
     close(client);
 }
 
-/* Subscribes to a descriptor or another ident; 0, or -1 and errno. */
-static int subscribe(int ident, int filter)
+/*
+ * Makes one change: 0, or -1 and errno.
+ *
+ * When a change fails and the eventlist has room, kevent() returns not -1 but
+ * an entry with EV_ERROR in flags and the errno in data. EV_RECEIPT asks for
+ * such an entry in any case, with data 0 for success. It also keeps this call
+ * from returning events, which belong in process_events().
+ */
+static int change(int ident, int filter, int flags, void *udata)
 {
-    struct kevent change, answer;
+    struct kevent request, receipt;
 
-    /*
-     * When a change fails and the eventlist has room, kevent() returns not -1
-     * but an event with EV_ERROR in flags and the errno in data. EV_RECEIPT
-     * asks for such an answer in any case, with data 0 for success. It also
-     * keeps this call from returning events, which belong in the main loop.
-     */
-    EV_SET(&change, ident, filter, EV_ADD | EV_RECEIPT, 0, 0, NULL);
-    if (kevent(kq, &change, 1, &answer, 1, NULL) < 0)
+    EV_SET(&request, ident, filter, flags | EV_RECEIPT, 0, 0, udata);
+    if (kevent(kq, &request, 1, &receipt, 1, NULL) < 0)
         return -1;
-    if ((answer.flags & EV_ERROR) && answer.data != 0) {
-        errno = (int)answer.data;
+    if ((receipt.flags & EV_ERROR) && receipt.data != 0) {
+        errno = (int)receipt.data;
         return -1;
     }
     return 0;
 }
 
-/*
- * Closes a client. The struct stays until the batch ends: an event further
- * down in the batch can still carry its address. The number is free at once,
- * and the next accept() may reuse it; that does no harm, since events are
- * matched by udata, not by number.
- */
-static void drop(struct client *c, const char *reason)
-{
-    hang_up(c->fd, reason, c->echoed);
-    free(c->output);
-    c->gone = true;
-    c->next = gone;
-    gone = c;
-    want_clients = true; /* there is a descriptor again */
-}
-
-/* A change of a client was refused, for want of kernel memory perhaps. */
-static void refuse(struct client *c, int error)
-{
-    if (c->gone)
-        return;
-    errno = error;
-    warn("client %d", c->fd);
-    drop(c, "refused");
-}
-
-/*
- * Submits the gathered changes before their time, because the list is full.
- * One by one, without an eventlist: then kevent() returns -1 where the change
- * fails, and waits for nothing.
- */
-static void submit(void)
-{
-    for (int i = 0; i < nchanges; i++) {
-        struct client *c = changes[i].udata;
-        if (!c->gone && kevent(kq, &changes[i], 1, NULL, 0, NULL) < 0)
-            refuse(c, errno);
-    }
-    nchanges = 0;
-}
-
-/* Adds a change to the list. */
-static void change(struct client *c, int filter, int flags)
-{
-    if (nchanges == MAX_EVENTS - 1)
-        submit();
-    /* Always the same udata: a change overwrites what the knote had. */
-    EV_SET(&changes[nchanges], c->fd, filter, flags, 0, 0, c);
-    nchanges++;
-}
-
-/* Subscribes to a client; from now on the kernel reports it by itself. */
+/* Subscribes to a client: from now on the kernel reports it by itself. */
 static void add_client(int client)
 {
     struct client *c = calloc(1, sizeof *c);
 
     /* On the BSDs and macOS accept() hands O_NONBLOCK down, on Linux not. */
-    if (c == NULL || fcntl(client, F_SETFL, O_NONBLOCK) < 0) {
+    if (c == NULL || fcntl(client, F_SETFL, O_NONBLOCK) < 0 ||
+        change(client, EVFILT_READ, EV_ADD, c) < 0) {
         warn("client %d", client);
         hang_up(client, "refused", 0);
         free(c);
         return;
     }
     c->fd = client;
-    change(c, EVFILT_READ, EV_ADD);
+}
+
+/* close() removes the knotes of a descriptor: nothing to unsubscribe. */
+static void drop(struct client *c, const char *reason)
+{
+    hang_up(c->fd, reason, c->echoed);
+    free(c->output);
+    free(c);
+    retry = true;
+}
+
+/* The kernel or malloc() has no memory for what this client needs. */
+static void refuse(struct client *c)
+{
+    warn("client %d", c->fd);
+    drop(c, "refused");
+}
+
+/*
+ * This process has used up its descriptors, or the system has. The connection
+ * stays in the backlog, so the listener stays ready, and the loop would spin.
+ * Look away until a descriptor is free. (macOS closes the connection instead.)
+ */
+static void stop_accepting(int listener)
+{
+    if (change(listener, EVFILT_READ, EV_DISABLE, NULL) < 0)
+        return;
+    accepting = false;
+    retry = false;
+    paused_at = time(NULL);
 }
 
 /* Takes what waits in the backlog; data is the kernel's hint how many. */
 static void accept_clients(int listener, intmax_t data)
 {
     /*
-     * Not all of a flood: the clients that we have want their turn. But one
-     * in any case: data is 0 when FreeBSD reports an error of the listener,
-     * and accept() takes that away.
+     * Not all of a flood: our clients want their turn. But one in any case:
+     * data is 0 when FreeBSD reports an error of the listener, for accept().
      */
     for (int i = 0; i == 0 || (i < data && i < MAX_EVENTS); i++) {
         int client = accept_client(listener);
         if (client >= 0) {
             add_client(client);
-            continue;
-        }
-        switch (errno) {
-        case EAGAIN: /* the hint was too high */
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                   errno == ENOMEM) {
+            stop_accepting(listener);
             return;
-        case EMFILE: /* this process has used up its descriptors */
-        case ENFILE: /* the whole system has */
-        case ENOBUFS:
-        case ENOMEM:
-            /*
-             * The connection stays in the backlog, so the listener stays
-             * ready, and the loop would spin. Look away until a descriptor
-             * is free. (macOS closes the connection instead.)
-             */
-            want_clients = false;
-            paused = time(NULL);
+        } else if (errno == EAGAIN) { /* the hint was too high */
             return;
         }
     }
@@ -317,19 +280,21 @@ static ssize_t try_send(struct client *c, const char *data, size_t length)
     return n;
 }
 
-/* Keeps what the client did not take, and waits until it takes more. */
+/*
+ * Keeps what the client did not take, and waits until it takes more. A change
+ * overwrites the udata of a knote on most systems: always give the same.
+ */
 static void keep(struct client *c, const char *data, size_t length)
 {
     c->output = malloc(length);
-    if (c->output == NULL) {
-        refuse(c, errno);
+    if (c->output == NULL || change(c->fd, EVFILT_READ, EV_DISABLE, c) < 0 ||
+        change(c->fd, EVFILT_WRITE, EV_ADD, c) < 0) {
+        refuse(c);
         return;
     }
     memcpy(c->output, data, length);
     c->length = length;
     c->sent = 0;
-    change(c, EVFILT_READ, EV_DISABLE);
-    change(c, EVFILT_WRITE, EV_ADD);
 }
 
 /*
@@ -376,81 +341,44 @@ static void writable(struct client *c)
      * With nothing to send EVFILT_WRITE must go: a send buffer with room is
      * always ready, and the loop would spin.
      */
-    change(c, EVFILT_WRITE, EV_DELETE);
-    change(c, EVFILT_READ, EV_ENABLE);
+    if (change(c->fd, EVFILT_WRITE, EV_DELETE, c) < 0 ||
+        change(c->fd, EVFILT_READ, EV_ENABLE, c) < 0)
+        refuse(c);
 }
 
 /* Answers one event. */
 static void handle(int listener, const struct kevent *event)
 {
-    struct client *c = event->udata;
-
-    if (c == NULL) { /* the listener */
-        if (event->flags & EV_ERROR)
-            listening = !listening; /* not done; end_batch() tries again */
-        else
-            accept_clients(listener, event->data);
-        return;
-    }
-    if (c->gone) /* a stale event */
-        return;
-    if (event->flags & EV_ERROR)
-        refuse(c, (int)event->data);
+    if (event->ident == (uintptr_t)listener)
+        accept_clients(listener, event->data);
     else if (event->filter == EVFILT_READ)
-        readable(c);
+        readable(event->udata);
     else
-        writable(c);
+        writable(event->udata);
 }
 
-/* No event can name the clients that are gone any more: frees them. */
-static void end_batch(int listener)
-{
-    int kept = 0;
-
-    /*
-     * Nor may a change name them. Its descriptor is closed, or worse, it is
-     * another client's by now.
-     */
-    for (int i = 0; i < nchanges; i++) {
-        struct client *c = changes[i].udata;
-        if (!c->gone)
-            changes[kept++] = changes[i];
-    }
-    nchanges = kept;
-    while (gone != NULL) {
-        struct client *c = gone;
-        gone = c->next;
-        free(c);
-    }
-    if (want_clients != listening) {
-        listening = want_clients;
-        EV_SET(&changes[nchanges], listener, EVFILT_READ,
-               listening ? EV_ENABLE : EV_DISABLE, 0, 0, NULL);
-        nchanges++;
-    }
-}
-
-/* One turn: submit the changes, sleep until something happened, answer it. */
-static void turn(int listener)
+/* Waits until something has happened, and answers it: once round the loop. */
+static void process_events(int listener)
 {
     static struct kevent events[MAX_EVENTS];
     static const struct timespec second = {1, 0};
-    int n = kevent(kq, changes, nchanges, events, MAX_EVENTS,
-                   want_clients ? NULL : &second);
+    int n = kevent(kq, NULL, 0, events, MAX_EVENTS, accepting ? NULL : &second);
 
-    /* EINTR too comes after all changes were applied: not twice, then. */
-    nchanges = 0;
     if (n < 0 && errno != EINTR)
         err(1, "kevent");
     /*
-     * A new second of the clock: try again, perhaps another process has freed
-     * a descriptor. When one of our own clients leaves, drop() sees to it.
+     * An event is stale when its client was closed earlier in the batch. None
+     * is here: a client has one knote enabled, so one event, and only that
+     * closes it.
      */
-    if (!want_clients && time(NULL) != paused)
-        want_clients = true;
     for (int i = 0; i < n; i++)
         handle(listener, &events[i]);
-    end_batch(listener);
+    /*
+     * Accept again when a client has left. And in each new second of the clock,
+     * however busy we are: another process may have freed what we lack.
+     */
+    if (!accepting && (retry || time(NULL) != paused_at))
+        accepting = change(listener, EVFILT_READ, EV_ENABLE, NULL) == 0;
 }
 
 int main(int argc, char **argv)
@@ -478,8 +406,8 @@ int main(int argc, char **argv)
     listener = open_listener((int)port);
     if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0)
         err(1, "fcntl");
-    if (subscribe(listener, EVFILT_READ) < 0)
+    if (change(listener, EVFILT_READ, EV_ADD, NULL) < 0)
         err(1, "kevent");
     for (;;)
-        turn(listener);
+        process_events(listener);
 }

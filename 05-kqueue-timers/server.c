@@ -6,9 +6,9 @@
  *
  * Idle clients. One timer each would be simple, but every message would have
  * to restart one, and OpenBSD allows a process 1024 timers. One timer is
- * enough, with the clients in order of their last activity:
+ * enough, with the clients in a list in order of their last activity:
  *
- *     longest silent                              just active
+ *     least_recent                                    most_recent
  *     [ 7: 58 s ] <--> [ 6: 31 s ] <--> [ 9: 2 s ] <--> [ 8: 0 s ]
  *         |                                               ^
  *         the timer runs until 7's time is up             a message moves its
@@ -21,9 +21,13 @@
  * The end. SIGINT (Ctrl-C) and SIGTERM arrive as events, so they never
  * interrupt anything. The server then accepts nobody, sends out all that it
  * has read, shuts down its side of each connection, and waits for the clients
- * to do the same: close() with bytes unread, or with more to come, makes the
- * kernel send a reset, which can destroy what is still on its way to the
- * client. A last timer bounds that wait, and a second signal ends it at once.
+ * to do the same (a graceful shutdown): close() with bytes unread, or with
+ * more to come, makes the kernel send a reset, which can destroy what is still
+ * on its way to the client. A last timer bounds that wait, and a second signal
+ * ends it at once.
+ *
+ * Timers and signals close clients whose own events may stand further down in
+ * the same batch. So they are answered when all others are.
  */
 
 #include <sys/types.h>
@@ -60,37 +64,34 @@ enum { IDLE_TIMER = 1, STOP_TIMER, RETRY_TIMER };
  */
 static char buffer[64 * 1024];
 
-/* A client waits for EVFILT_WRITE while it has output, else for EVFILT_READ. */
+/*
+ * What we know of a client. Its address travels through the kernel: it goes in
+ * with the subscription, as udata, and comes out with each event.
+ */
 struct client {
     int fd;
-    bool gone; /* closed in this batch of events */
     unsigned long long echoed;
     char *output;  /* what send() did not take, or NULL */
     size_t length; /* of output */
     size_t sent;   /* of length */
-    struct client *next;
     struct client *previous;
+    struct client *next;
     int64_t last_active; /* see now() */
 };
 
-/* The clients, the longest silent first: a ring that this one closes. */
-static struct client clients = {.previous = &clients, .next = &clients};
+static int kq; /* the queue's descriptor */
 
-static int kq;
-static bool want_clients = true; /* false while descriptors are used up */
-static bool listening = true;    /* is the listener's knote enabled? */
-static bool stopping;            /* after the first SIGINT or SIGTERM */
+/* The ends of the list of clients; NULL when there are none. */
+static struct client *least_recent;
+static struct client *most_recent;
+static int64_t idle_time;       /* in nanoseconds */
+static bool idle_timer_running; /* it is started when there are clients */
 
-/* By timer: is it set? */
-static bool running[RETRY_TIMER + 1];
-static int64_t idle_time; /* nanoseconds */
+/* Out of descriptors, the listener's knote is disabled. */
+static bool accepting = true;
+static bool retry; /* a descriptor is free again */
 
-/* What the next kevent() submits. The last place is for the listener. */
-static struct kevent changes[MAX_EVENTS];
-static int nchanges;
-
-/* The clients closed in this batch, linked by next. */
-static struct client *gone;
+static bool stopping; /* since the first SIGINT or SIGTERM */
 
 /* A whole number from min to max, or -1. */
 static long parse(const char *text, long min, long max)
@@ -113,7 +114,7 @@ static int open_listener(int port)
 {
     struct sockaddr_in address;
     socklen_t length = sizeof address;
-    int on = 1;
+    int on = 1, spare;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0)
@@ -139,6 +140,12 @@ static int open_listener(int port)
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 
+    /* Without a descriptor for a client we would listen and serve nobody. */
+    spare = dup(fd);
+    if (spare < 0)
+        err(1, "no descriptor for a client");
+    close(spare);
+
     /* Port 0 means any free port: only the kernel knows which it took. */
     if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         err(1, "getsockname");
@@ -146,7 +153,7 @@ static int open_listener(int port)
     return fd;
 }
 
-/* Takes one client from the backlog, or returns -1. */
+/* Takes one client from the backlog, or returns -1 and errno. */
 static int accept_client(int listener)
 {
     static int reported;
@@ -156,9 +163,9 @@ static int accept_client(int listener)
     if (client < 0) {
         /*
          * ECONNABORTED: the client left while it waited in the backlog.
-         * EINTR: a signal came. EAGAIN: the backlog is empty. All are
-         * harmless. Any other error is reported once, not each time that the
-         * caller tries again; it looks at errno.
+         * EINTR: a signal came. EAGAIN: the backlog is empty, and the listener
+         * does not block (from step 4 on). All are harmless. Any other error
+         * is reported once, not each time that the caller tries again.
          */
         int error = errno;
         if (error != ECONNABORTED && error != EINTR && error != EAGAIN &&
@@ -175,12 +182,11 @@ static int accept_client(int listener)
      * By default TCP holds a small segment back while an earlier one is not
      * acknowledged (Nagle's algorithm), and the client may delay that
      * acknowledgement by 40 ms or more. An echo should not wait for it.
-     * On macOS this fails with EINVAL when the client has gone already.
      */
     if (setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) {
-        warn("setsockopt TCP_NODELAY");
+        /* It has been reset already: EINVAL on macOS, ECONNRESET elsewhere. */
         close(client);
-        errno = ECONNABORTED; /* for the caller it is the same */
+        errno = ECONNABORTED;
         return -1;
     }
     printf("client %d connected\n", client);
@@ -193,25 +199,41 @@ static void hang_up(int client, const char *reason, unsigned long long echoed)
     close(client);
 }
 
-/* Subscribes to a descriptor or another ident; 0, or -1 and errno. */
-static int subscribe(int ident, int filter)
+/*
+ * Makes one change: 0, or -1 and errno.
+ *
+ * When a change fails and the eventlist has room, kevent() returns not -1 but
+ * an entry with EV_ERROR in flags and the errno in data. EV_RECEIPT asks for
+ * such an entry in any case, with data 0 for success. It also keeps this call
+ * from returning events, which belong in process_events().
+ */
+static int change(int ident, int filter, int flags, void *udata)
 {
-    struct kevent change, answer;
+    struct kevent request, receipt;
 
-    /*
-     * When a change fails and the eventlist has room, kevent() returns not -1
-     * but an event with EV_ERROR in flags and the errno in data. EV_RECEIPT
-     * asks for such an answer in any case, with data 0 for success. It also
-     * keeps this call from returning events, which belong in the main loop.
-     */
-    EV_SET(&change, ident, filter, EV_ADD | EV_RECEIPT, 0, 0, NULL);
-    if (kevent(kq, &change, 1, &answer, 1, NULL) < 0)
+    EV_SET(&request, ident, filter, flags | EV_RECEIPT, 0, 0, udata);
+    if (kevent(kq, &request, 1, &receipt, 1, NULL) < 0)
         return -1;
-    if ((answer.flags & EV_ERROR) && answer.data != 0) {
-        errno = (int)answer.data;
+    if ((receipt.flags & EV_ERROR) && receipt.data != 0) {
+        errno = (int)receipt.data;
         return -1;
     }
     return 0;
+}
+
+/*
+ * Starts a timer that fires once: 0, or -1 and errno. The systems differ in
+ * what EV_ADD does to a timer that runs, so that one is deleted first; that
+ * fails when there is none, which is no harm.
+ */
+static int start_timer(int ident, int64_t milliseconds)
+{
+    struct kevent timer;
+
+    change(ident, EVFILT_TIMER, EV_DELETE, NULL);
+    EV_SET(&timer, ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, milliseconds,
+           NULL);
+    return kevent(kq, &timer, 1, NULL, 0, NULL);
 }
 
 /* Nanoseconds on a clock that is never set back, unlike the time of day. */
@@ -224,153 +246,95 @@ static int64_t now(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static void leave_ring(struct client *c)
+static void list_remove(struct client *c)
 {
-    c->previous->next = c->next;
-    c->next->previous = c->previous;
+    if (c->previous != NULL)
+        c->previous->next = c->next;
+    else
+        least_recent = c->next;
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    else
+        most_recent = c->previous;
 }
 
-static void join_ring(struct client *c)
+static void list_append(struct client *c)
 {
-    c->previous = clients.previous;
-    c->next = &clients;
-    c->previous->next = c;
-    clients.previous = c;
+    c->previous = most_recent;
+    c->next = NULL;
+    if (most_recent != NULL)
+        most_recent->next = c;
+    else
+        least_recent = c;
+    most_recent = c;
     c->last_active = now();
 }
 
-/*
- * Starts a timer that fires once, unless it runs already: the systems differ
- * in what a second EV_ADD does to a running timer. It has a kevent() of its
- * own, since it is started once in a while, not at each message.
- */
-static bool start_timer(int ident, int64_t milliseconds)
-{
-    struct kevent timer;
-
-    if (running[ident])
-        return true;
-    EV_SET(&timer, ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, milliseconds,
-           NULL);
-    running[ident] = kevent(kq, &timer, 1, NULL, 0, NULL) == 0;
-    return running[ident];
-}
-
-/*
- * Runs the idle timer while there are clients. A message does not touch it:
- * when it fires, the first client may have spoken, and it is started again.
- */
-static void keep_time(void)
-{
-    int64_t left;
-
-    if (running[IDLE_TIMER] || stopping || clients.next == &clients)
-        return;
-    /* Rounded up: a rest of 0 ms would fire in vain, or be refused. */
-    left = clients.next->last_active + idle_time - now();
-    left = left > 0 ? (left + 999999) / 1000000 : 1;
-    start_timer(IDLE_TIMER, left);
-}
-
-/*
- * Closes a client. The struct stays until the batch ends: an event further
- * down in the batch can still carry its address. The number is free at once,
- * and the next accept() may reuse it; that does no harm, since events are
- * matched by udata, not by number.
- */
-static void drop(struct client *c, const char *reason)
-{
-    hang_up(c->fd, reason, c->echoed);
-    leave_ring(c);
-    free(c->output);
-    c->gone = true;
-    c->next = gone;
-    gone = c;
-    want_clients = true; /* there is a descriptor again */
-}
-
-/* A change of a client was refused, for want of kernel memory perhaps. */
-static void refuse(struct client *c, int error)
-{
-    if (c->gone)
-        return;
-    errno = error;
-    warn("client %d", c->fd);
-    drop(c, "refused");
-}
-
-/*
- * Submits the gathered changes before their time, because the list is full.
- * One by one, without an eventlist: then kevent() returns -1 where the change
- * fails, and waits for nothing.
- */
-static void submit(void)
-{
-    for (int i = 0; i < nchanges; i++) {
-        struct client *c = changes[i].udata;
-        if (!c->gone && kevent(kq, &changes[i], 1, NULL, 0, NULL) < 0)
-            refuse(c, errno);
-    }
-    nchanges = 0;
-}
-
-/* Adds a change to the list. */
-static void change(struct client *c, int filter, int flags)
-{
-    if (nchanges == MAX_EVENTS - 1)
-        submit();
-    /* Always the same udata: a change overwrites what the knote had. */
-    EV_SET(&changes[nchanges], c->fd, filter, flags, 0, 0, c);
-    nchanges++;
-}
-
-/* Subscribes to a client; from now on the kernel reports it by itself. */
+/* Subscribes to a client: from now on the kernel reports it by itself. */
 static void add_client(int client)
 {
     struct client *c = calloc(1, sizeof *c);
 
     /* On the BSDs and macOS accept() hands O_NONBLOCK down, on Linux not. */
-    if (c == NULL || fcntl(client, F_SETFL, O_NONBLOCK) < 0) {
+    if (c == NULL || fcntl(client, F_SETFL, O_NONBLOCK) < 0 ||
+        change(client, EVFILT_READ, EV_ADD, c) < 0) {
         warn("client %d", client);
         hang_up(client, "refused", 0);
         free(c);
         return;
     }
     c->fd = client;
-    join_ring(c);
-    keep_time();
-    change(c, EVFILT_READ, EV_ADD);
+    list_append(c);
+}
+
+/* close() removes the knotes of a descriptor: nothing to unsubscribe. */
+static void drop(struct client *c, const char *reason)
+{
+    hang_up(c->fd, reason, c->echoed);
+    list_remove(c);
+    free(c->output);
+    free(c);
+    retry = true;
+}
+
+/* The kernel or malloc() has no memory for what this client needs. */
+static void refuse(struct client *c)
+{
+    warn("client %d", c->fd);
+    drop(c, "refused");
+}
+
+/*
+ * This process has used up its descriptors, or the system has. The connection
+ * stays in the backlog, so the listener stays ready, and the loop would spin.
+ * Look away until a descriptor is free. (macOS closes the connection instead.)
+ */
+static void stop_accepting(int listener)
+{
+    /* Not without the timer: with no client to leave we would stay deaf. */
+    if (start_timer(RETRY_TIMER, RETRY_TIME) < 0 ||
+        change(listener, EVFILT_READ, EV_DISABLE, NULL) < 0)
+        return;
+    accepting = false;
+    retry = false;
 }
 
 /* Takes what waits in the backlog; data is the kernel's hint how many. */
 static void accept_clients(int listener, intmax_t data)
 {
     /*
-     * Not all of a flood: the clients that we have want their turn. But one
-     * in any case: data is 0 when FreeBSD reports an error of the listener,
-     * and accept() takes that away.
+     * Not all of a flood: our clients want their turn. But one in any case:
+     * data is 0 when FreeBSD reports an error of the listener, for accept().
      */
     for (int i = 0; i == 0 || (i < data && i < MAX_EVENTS); i++) {
         int client = accept_client(listener);
         if (client >= 0) {
             add_client(client);
-            continue;
-        }
-        switch (errno) {
-        case EAGAIN: /* the hint was too high */
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                   errno == ENOMEM) {
+            stop_accepting(listener);
             return;
-        case EMFILE: /* this process has used up its descriptors */
-        case ENFILE: /* the whole system has */
-        case ENOBUFS:
-        case ENOMEM:
-            /*
-             * The connection stays in the backlog, so the listener stays
-             * ready, and the loop would spin. Look away until a descriptor
-             * is free. (macOS closes the connection instead.) The timer tries
-             * again; without one, a client that leaves; else we try at once.
-             */
-            want_clients = !start_timer(RETRY_TIMER, RETRY_TIME) &&
-                           clients.next == &clients;
+        } else if (errno == EAGAIN) { /* the hint was too high */
             return;
         }
     }
@@ -390,26 +354,28 @@ static ssize_t try_send(struct client *c, const char *data, size_t length)
     return n;
 }
 
-/* Keeps what the client did not take, and waits until it takes more. */
+/*
+ * Keeps what the client did not take, and waits until it takes more. A change
+ * overwrites the udata of a knote on most systems: always give the same.
+ */
 static void keep(struct client *c, const char *data, size_t length)
 {
     c->output = malloc(length);
-    if (c->output == NULL) {
-        refuse(c, errno);
+    if (c->output == NULL || change(c->fd, EVFILT_READ, EV_DISABLE, c) < 0 ||
+        change(c->fd, EVFILT_WRITE, EV_ADD, c) < 0) {
+        refuse(c);
         return;
     }
     memcpy(c->output, data, length);
     c->length = length;
     c->sent = 0;
-    change(c, EVFILT_READ, EV_DISABLE);
-    change(c, EVFILT_WRITE, EV_ADD);
 }
 
-/* This client is active: it goes to the end of the ring. */
+/* This client is active: it moves to the other end of the list. */
 static void touch(struct client *c)
 {
-    leave_ring(c);
-    join_ring(c);
+    list_remove(c);
+    list_append(c);
 }
 
 /* Says that no more will come. The client, told so, will close its side. */
@@ -468,39 +434,71 @@ static void writable(struct client *c)
      * With nothing to send EVFILT_WRITE must go: a send buffer with room is
      * always ready, and the loop would spin.
      */
-    change(c, EVFILT_WRITE, EV_DELETE);
-    change(c, EVFILT_READ, EV_ENABLE);
-    if (stopping && !c->gone)
+    if (change(c->fd, EVFILT_WRITE, EV_DELETE, c) < 0 ||
+        change(c->fd, EVFILT_READ, EV_ENABLE, c) < 0)
+        refuse(c);
+    else if (stopping)
         finish(c);
+}
+
+/* Answers one event of a socket. */
+static void handle(int listener, const struct kevent *event)
+{
+    if (event->ident == (uintptr_t)listener)
+        accept_clients(listener, event->data);
+    else if (event->filter == EVFILT_READ)
+        readable(event->udata);
+    else
+        writable(event->udata);
+}
+
+/*
+ * Runs the idle timer while there are clients, until the time of the longest
+ * silent is up. A message does not touch it, so it may fire too soon, never
+ * too late.
+ */
+static void run_idle_timer(void)
+{
+    int64_t left;
+
+    if (idle_timer_running || stopping || least_recent == NULL)
+        return;
+    /* Rounded up: a rest of 0 ms would fire in vain, or be refused. */
+    left = least_recent->last_active + idle_time - now();
+    left = left > 0 ? (left + 999999) / 1000000 : 1;
+    idle_timer_running = start_timer(IDLE_TIMER, left) == 0;
 }
 
 /*
  * Closes the clients that have been silent too long, each after a last try.
- * Its event may wait further down in the batch. And a client that reads slowly
- * has perhaps made room of which EVFILT_WRITE says nothing: Linux waits until
- * a third of the send buffer is free.
+ * Its event may wait in the next batch. And a client that reads slowly has
+ * perhaps made room of which EVFILT_WRITE says nothing: Linux waits until a
+ * third of the send buffer is free.
  */
 static void drop_idle(void)
 {
     int64_t time = now();
-    struct client *c;
+    struct client *c, *next;
 
-    while ((c = clients.next) != &clients &&
-           time - c->last_active >= idle_time) {
+    for (c = least_recent; c != NULL && time - c->last_active >= idle_time;
+         c = next) {
+        next = c->next;
         if (c->output != NULL)
             writable(c);
         else
             readable(c);
-        if (!c->gone && time - c->last_active >= idle_time)
-            drop(c, "idle");
     }
+    /* Who was active has left this end of the list. */
+    while (least_recent != NULL &&
+           time - least_recent->last_active >= idle_time)
+        drop(least_recent, "idle");
 }
 
-/* The time for a clean stop is up. */
+/* The time for a graceful shutdown is up. */
 static void cut_off(void)
 {
-    while (clients.next != &clients)
-        drop(clients.next, "cut off");
+    while (least_recent != NULL)
+        drop(least_recent, "cut off");
 }
 
 /* The first signal begins the end, the second is the end. */
@@ -513,104 +511,60 @@ static void stop(int listener)
     stopping = true;
     printf("stopping\n");
     close(listener);
-    for (c = clients.next; c != &clients; c = next) {
+    for (c = least_recent; c != NULL; c = next) {
         next = c->next;
         if (c->output == NULL)
             finish(c); /* else writable() does, when all is sent */
     }
-    if (!start_timer(STOP_TIMER, STOP_TIME))
+    if (start_timer(STOP_TIMER, STOP_TIME) < 0)
         cut_off();
 }
 
+/* A timer has fired. */
 static void expire(uintptr_t timer)
 {
-    running[timer] = false;
     switch (timer) {
     case IDLE_TIMER:
+        idle_timer_running = false;
         if (!stopping) /* STOP_TIMER is the limit then */
             drop_idle();
-        keep_time();
         break;
     case STOP_TIMER:
         cut_off();
         break;
     case RETRY_TIMER:
-        want_clients = true;
+        retry = true;
         break;
     }
 }
 
-/* Answers one event that is not a client's. */
-static void handle_other(int listener, const struct kevent *event)
-{
-    if (event->filter == EVFILT_TIMER)
-        expire(event->ident);
-    else if (event->filter == EVFILT_SIGNAL)
-        stop(listener);
-    else if (event->flags & EV_ERROR)
-        listening = !listening; /* not done; end_batch() tries again */
-    else if (!stopping)
-        accept_clients(listener, event->data);
-}
-
-/* Answers one event. */
-static void handle(int listener, const struct kevent *event)
-{
-    struct client *c = event->udata;
-
-    if (c == NULL)
-        handle_other(listener, event);
-    else if (c->gone) /* a stale event */
-        return;
-    else if (event->flags & EV_ERROR)
-        refuse(c, (int)event->data);
-    else if (event->filter == EVFILT_READ)
-        readable(c);
-    else
-        writable(c);
-}
-
-/* No event can name the clients that are gone any more: frees them. */
-static void end_batch(int listener)
-{
-    int kept = 0;
-
-    /*
-     * Nor may a change name them. Its descriptor is closed, or worse, it is
-     * another client's by now.
-     */
-    for (int i = 0; i < nchanges; i++) {
-        struct client *c = changes[i].udata;
-        if (!c->gone)
-            changes[kept++] = changes[i];
-    }
-    nchanges = kept;
-    while (gone != NULL) {
-        struct client *c = gone;
-        gone = c->next;
-        free(c);
-    }
-    if (want_clients != listening && !stopping) {
-        listening = want_clients;
-        EV_SET(&changes[nchanges], listener, EVFILT_READ,
-               listening ? EV_ENABLE : EV_DISABLE, 0, 0, NULL);
-        nchanges++;
-    }
-}
-
-/* One turn: submit the changes, sleep until something happened, answer it. */
-static void turn(int listener)
+/* Waits until something has happened, and answers it: once round the loop. */
+static void process_events(int listener)
 {
     static struct kevent events[MAX_EVENTS];
-    int n = kevent(kq, changes, nchanges, events, MAX_EVENTS, NULL);
+    int n = kevent(kq, NULL, 0, events, MAX_EVENTS, NULL);
 
-    /* EINTR too comes after all changes were applied: not twice, then. */
-    nchanges = 0;
     if (n < 0 && errno != EINTR)
         err(1, "kevent");
+    /*
+     * An event is stale when its client was closed earlier in the batch. None
+     * is here: a client has one knote enabled, so one event, and only that
+     * closes it.
+     */
     for (int i = 0; i < n; i++)
-        handle(listener, &events[i]);
-    end_batch(listener);
+        if (events[i].filter == EVFILT_READ || events[i].filter == EVFILT_WRITE)
+            handle(listener, &events[i]);
+    /* These close any client, so they come when no event names one any more. */
+    for (int i = 0; i < n; i++) {
+        if (events[i].filter == EVFILT_TIMER)
+            expire(events[i].ident);
+        else if (events[i].filter == EVFILT_SIGNAL)
+            stop(listener);
+    }
+    run_idle_timer();
+    /* Accept again when a client has left, or when the timer says: try. */
+    if (!accepting && retry && !stopping)
+        accepting = change(listener, EVFILT_READ, EV_ENABLE, NULL) == 0;
 }
 
 /*
@@ -620,7 +574,7 @@ static void turn(int listener)
 static void watch_signal(int number)
 {
     signal(number, SIG_IGN);
-    if (subscribe(number, EVFILT_SIGNAL) < 0)
+    if (change(number, EVFILT_SIGNAL, EV_ADD, NULL) < 0)
         err(1, "kevent");
 }
 
@@ -653,9 +607,9 @@ int main(int argc, char **argv)
     listener = open_listener((int)port);
     if (fcntl(listener, F_SETFL, O_NONBLOCK) < 0)
         err(1, "fcntl");
-    if (subscribe(listener, EVFILT_READ) < 0)
+    if (change(listener, EVFILT_READ, EV_ADD, NULL) < 0)
         err(1, "kevent");
-    while (!stopping || clients.next != &clients)
-        turn(listener);
+    while (!stopping || least_recent != NULL)
+        process_events(listener);
     return 0;
 }
