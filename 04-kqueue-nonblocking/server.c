@@ -87,12 +87,22 @@ static long parse(const char *text, long min, long max)
     return number;
 }
 
+/* The next client gets the lowest free descriptor: is there one? */
+static void check_descriptors(int listener)
+{
+    int spare = dup(listener);
+
+    if (spare < 0)
+        err(1, "no descriptor for a client");
+    close(spare);
+}
+
 /* Makes the listener and says where it listens. */
 static int open_listener(int port)
 {
     struct sockaddr_in address;
     socklen_t length = sizeof address;
-    int on = 1, spare;
+    int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0)
@@ -118,12 +128,7 @@ static int open_listener(int port)
     if (listen(fd, SOMAXCONN) < 0)
         err(1, "listen");
 
-    /* Without a descriptor for a client we would listen and serve nobody. */
-    spare = dup(fd);
-    if (spare < 0)
-        err(1, "no descriptor for a client");
-    close(spare);
-
+    check_descriptors(fd);
     /* Port 0 means any free port: only the kernel knows which it took. */
     if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         err(1, "getsockname");
