@@ -226,16 +226,11 @@ static int change(int ident, int filter, int flags, void *udata)
     return 0;
 }
 
-/*
- * Starts a timer that fires once: 0, or -1 and errno. The systems differ in
- * what EV_ADD does to a timer that runs, so that one is deleted first; that
- * fails when there is none, which is no harm.
- */
+/* Starts a timer that fires once, and is gone then: 0, or -1 and errno. */
 static int start_timer(int ident, int64_t milliseconds)
 {
     struct kevent timer;
 
-    change(ident, EVFILT_TIMER, EV_DELETE, NULL);
     EV_SET(&timer, ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, milliseconds,
            NULL);
     return kevent(kq, &timer, 1, NULL, 0, NULL);
@@ -316,6 +311,11 @@ static void refuse(struct client *c)
  */
 static void stop_accepting(int listener)
 {
+    /*
+     * The timer may run still, when a client left before its time. Systems
+     * differ in what EV_ADD does to it then, so it is deleted first.
+     */
+    change(RETRY_TIMER, EVFILT_TIMER, EV_DELETE, NULL);
     /* Not without the timer: with no client to leave we would stay deaf. */
     if (start_timer(RETRY_TIMER, RETRY_TIME) < 0 ||
         change(listener, EVFILT_READ, EV_DISABLE, NULL) < 0)

@@ -21,36 +21,38 @@ changes() {
 
 @test "rules: what step 2 changes" {
   changes 01-blocking 02-select '
+check_descriptors: the number has to be below FD_SETSIZE, too
 serve: answers one event of one client, instead of its whole life
-main: a set of descriptors, and turn() instead of accept and serve'
+main: a set of descriptors, and process_events() instead of accept and serve'
 }
 
 @test "rules: what step 3 changes" {
   changes 02-select 03-kqueue-basic '
-add_client: subscribes, instead of setting a bit
-serve: no bit to clear, close() ends the subscription
-turn: one kevent() and a walk over events, not over bits
+check_descriptors: any number will do again
+add_client: a struct for the client, and a subscription instead of a bit
+process_events: one kevent() and a walk over events, not over bits
 main: a queue instead of a set'
 }
 
 @test "rules: what step 4 changes" {
   changes 03-kqueue-basic 04-kqueue-nonblocking '
-accept_client: EAGAIN is harmless now, and the caller looks at errno
-add_client: O_NONBLOCK, a struct for the client, a change in the list
-turn: submits the gathered changes, ends the batch
+add_client: O_NONBLOCK
+drop: frees what was kept, and a descriptor
+readable: one recv(), one send(), and the rest is kept
+handle: as many clients as wait, and EVFILT_WRITE
+process_events: accepts again when a descriptor may be free
 main: the listener is non-blocking'
 }
 
 @test "rules: what step 5 changes" {
   changes 04-kqueue-nonblocking 05-kqueue-timers '
-drop: leaves the ring
-add_client: joins the ring
-accept_clients: a timer ends the pause
+add_client: joins the list
+drop: leaves the list
+stop_accepting: a timer ends the pause
 readable: touches the client, reads on for the end while stopping
 writable: touches the client, shuts down after the rest while stopping
-handle: timers and signals are events too
-end_batch: no listener any more while stopping
-turn: keeps the timer going, no time-out of its own
+handle: events of sockets only
+process_events: timers and signals, after the walk over the batch
 main: idle-ms, the signals, and an end of the loop'
 }
 

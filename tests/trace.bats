@@ -36,7 +36,7 @@ normal_trace() {
           text = put(substr(text, 1, at), substr(text, at + 1, RLENGTH - at),
             substr(text, RLENGTH + 1))
         }
-        if (match(text, /^(accept\(L\)|kqueue\(\)) = [0-9]+$/))
+        if (match(text, /^(accept\(L\)|dup\(L\)|kqueue\(\)) = [0-9]+$/))
           text = put(substr(text, 1, index(text, "=") + 1),
             substr(text, index(text, "=") + 2), "")
         if (text ~ /^select/) {
@@ -75,6 +75,8 @@ check_trace() {
 
 @test "trace: step 1" {
   check_trace 1 <<'END'
+dup(L) = A
+close(A) = 0
 accept(L) = A
 recv(A) = 5 bytes
 send(A, 5 bytes) = 5
@@ -86,6 +88,8 @@ END
 
 @test "trace: step 2" {
   check_trace 2 <<'END'
+dup(L) = A
+close(A) = 0
 select(read L) = 1 (read L)
 accept(L) = A
 select(read L A) = 1 (read A)
@@ -101,6 +105,8 @@ END
 @test "trace: step 3" {
   check_trace 3 <<'END'
 kqueue() = K
+dup(L) = A
+close(A) = 0
 -> fd L READ: add, receipt asked
 kevent(K) = 1
 <- fd L READ: done (receipt)
@@ -125,13 +131,17 @@ END
 @test "trace: step 4" {
   check_trace 4 <<'END'
 kqueue() = K
+dup(L) = A
+close(A) = 0
 -> fd L READ: add, receipt asked
 kevent(K) = 1
 <- fd L READ: done (receipt)
 kevent(K) = 1
 <- fd L READ: 1 connection waiting
 accept(L) = A
--> fd A READ: add
+-> fd A READ: add, receipt asked
+kevent(K) = 1
+<- fd A READ: done (receipt)
 kevent(K) = 1
 <- fd A READ: 5 bytes to read
 recv(A) = 5 bytes
@@ -153,15 +163,19 @@ kevent(K) = 1
 -> signal SIGTERM: add, receipt asked
 kevent(K) = 1
 <- signal SIGTERM: done (receipt)
+dup(L) = A
+close(A) = 0
 -> fd L READ: add, receipt asked
 kevent(K) = 1
 <- fd L READ: done (receipt)
 kevent(K) = 1
 <- fd L READ: 1 connection waiting
 accept(L) = A
+-> fd A READ: add, receipt asked
+kevent(K) = 1
+<- fd A READ: done (receipt)
 -> timer 1: add, once, 60000 ms
 kevent(K) = 0
--> fd A READ: add
 kevent(K) = 1
 <- fd A READ: 5 bytes to read
 recv(A) = 5 bytes

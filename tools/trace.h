@@ -435,6 +435,16 @@ TRACE int trace_shutdown(int fd, int how)
     return result;
 }
 
+TRACE int trace_dup(int fd)
+{
+    int result;
+
+    fprintf(stderr, "dup(%d) = ", fd);
+    result = dup(fd);
+    trace_result(result, "");
+    return result;
+}
+
 TRACE int trace_close(int fd)
 {
     int result;
@@ -455,6 +465,7 @@ TRACE int trace_close(int fd)
 #undef send
 #undef shutdown
 #undef close
+#undef dup
 #define kqueue()      trace_kqueue()
 #define kevent(...)   trace_kevent(__VA_ARGS__)
 #define select(...)   trace_select(__VA_ARGS__)
@@ -463,5 +474,6 @@ TRACE int trace_close(int fd)
 #define send(...)     trace_send(__VA_ARGS__)
 #define shutdown(...) trace_shutdown(__VA_ARGS__)
 #define close(...)    trace_close(__VA_ARGS__)
+#define dup(...)      trace_dup(__VA_ARGS__)
 
 #endif
