@@ -69,9 +69,9 @@ build/kqueue_test: tests/kqueue_test.c $(LAYER)
 	@mkdir -p build
 	$(CC) $(CFLAGS) -pthread -o $@ tests/kqueue_test.c `sh linux/flags`
 
-build/talk: tests/talk.c
+build/talk: tools/talk.c
 	@mkdir -p build
-	$(CC) $(CFLAGS) -o $@ tests/talk.c
+	$(CC) $(CFLAGS) -o $@ tools/talk.c
 
 build/badserver: tests/badserver.c
 	@mkdir -p build
