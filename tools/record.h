@@ -52,6 +52,7 @@
 #include <sys/ioctl.h>
 
 #include <err.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -59,6 +60,20 @@
 #include <time.h>
 
 #include "buffers.h"
+
+/* trace.h put its own in place of these. Here the functions are meant; what
+ * the server gets is at the end. */
+#undef kqueue
+#undef kevent
+#undef select
+#undef listen
+#undef accept
+#undef recv
+#undef send
+#undef shutdown
+#undef close
+#undef printf
+#undef warn
 
 /* At most so many descriptors are looked at: a page shows no more. */
 enum { RECORD_FDS = 64, RECORD_KNOTES = 2 * RECORD_FDS + 16 };
@@ -375,6 +390,24 @@ TRACE void *record_watch(void *unused)
 
 /* ---- Begin and end of a call -------------------------------------------- */
 
+/* Creates the file, at a number out of the way of those that the server gets,
+ * if so many are allowed. */
+TRACE FILE *record_create(const char *name)
+{
+    int low = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0666), high;
+    FILE *file = NULL;
+
+    if (low != -1) {
+        high = fcntl(low, F_DUPFD_CLOEXEC, 200);
+        if (high != -1)
+            close(low);
+        file = fdopen(high != -1 ? high : low, "w");
+    }
+    if (file == NULL)
+        err(1, "%s", name);
+    return file;
+}
+
 /* Opens the record, if one is wanted. */
 TRACE void record_open(const char *source)
 {
@@ -386,9 +419,7 @@ TRACE void record_open(const char *source)
 
     if (asked++ || name == NULL)
         return;
-    record_file = fopen(name, "w");
-    if (record_file == NULL)
-        err(1, "%s", name);
+    record_file = record_create(name);
     for (i = 0; i < RECORD_FDS; i++)
         record_fds[i].fd = -1;
     record_from = start != NULL ? strtod(start, NULL) : record_now();
@@ -638,17 +669,6 @@ TRACE __attribute__((format(printf, 1, 2))) void record_warn(const char *format,
     warn("%s", text);
 }
 
-#undef kqueue
-#undef kevent
-#undef select
-#undef listen
-#undef accept
-#undef recv
-#undef send
-#undef shutdown
-#undef close
-#undef printf
-#undef warn
 #define kqueue()         record_kqueue(RECORD_PLACE)
 #define kevent(...)      record_kevent(RECORD_PLACE, __VA_ARGS__)
 #define select(...)      record_select(RECORD_PLACE, __VA_ARGS__)

@@ -170,7 +170,7 @@ static void misuse(const char *what)
  *
  * A client is open; half after shut; then eof or reset, if the server ended
  * the connection, and closed, if it did itself. sent and got are bytes;
- * receive and send are what lies in the kernel, as in record.h.
+ * receive, send and writable are the kernel's state, as in record.h.
  */
 static FILE *record;
 static double record_start;
@@ -223,8 +223,11 @@ static void tell_client(struct client *c)
              (unsigned long long)(c->put + c->said),
              (unsigned long long)(c->got + c->heard));
     if (c->fd >= 0) {
+        struct pollfd p = {c->fd, POLLOUT, 0};
         tell_number(line, sizeof line, "receive", buffers_to_receive(c->fd));
         tell_number(line, sizeof line, "send", buffers_to_send(c->fd));
+        if (poll(&p, 1, 0) > 0)
+            strncat(line, " writable", sizeof line - strlen(line) - 1);
     }
     if (strcmp(line, c->told) == 0)
         return;

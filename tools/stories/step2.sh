@@ -5,7 +5,7 @@
 story() {
   talk segment 1460 buffer 4096 A open 1 B open 1 C open 1 \
     scene all 'select() was asked about the listener and three clients' \
-    next one 'select.*= 1 .read 5.' 'one of four can be read; the server walked over all the bits' \
+    next one 'select.*= 1 .read @B.' 'one of four can be read; the server walked over all the bits' \
     B send hello expect hello \
     next two 'select.*= 2 ' 'while the server was halted, two have sent' \
     run "$halt" A send hi C send hi run "$go_on" A expect hi C expect hi \

@@ -4,10 +4,10 @@
 story() {
   talk segment 1460 buffer 4096 \
     scene listener 'one knote, for the listener, and it is not ready' \
-    next subscribe '-> fd 6 READ: add' 'the first client: a knote for it' \
+    next subscribe '-> fd @A READ: add' 'the first client: a knote for it' \
     A open 1 B open 1 C open 1 \
     scene knotes 'four knotes, and none is ready' \
-    next event '<- fd 7 READ' 'one event: nobody asked about A and C' \
+    next event '<- fd @B READ' 'one event: nobody asked about A and C' \
     B send hello expect hello \
     next batch '= 2$' 'while the server was halted, two have sent: one batch' \
     run "$halt" A send hi C send hi run "$go_on" A expect hi C expect hi \

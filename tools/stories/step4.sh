@@ -4,15 +4,15 @@
 story() {
   talk segment 1460 buffer 4096 A open 1 B open 1 \
     scene knotes 'three knotes, and none is ready' \
-    next short '^send.6, ([0-9]+) bytes. = (?!\1)' 'send() took less than it was given' \
-    next off '-> fd 6 WRITE: add' 'READ of A goes off, WRITE on' \
+    next short '^send.@A, ([0-9]+) bytes. = (?!\1)' 'send() took less than it was given' \
+    next off '-> fd @A WRITE: add' 'READ of A goes off, WRITE on' \
     A fill \
     scene full 'four buffers are full; the server sleeps in kevent(), not in send()' \
-    next served '<- fd 7 READ: 5 bytes' 'B is served' \
+    next served '<- fd @B READ: 5 bytes' 'B is served' \
     B send hello expect hello \
     scene meanwhile 'B has its echo; A is as it was' \
-    next room '<- fd 6 WRITE: room' 'A has read: there is room' \
-    next on '-> fd 6 READ: enable' 'all is sent: WRITE goes, READ is on again' \
+    next room '<- fd @A WRITE: room' 'A has read: there is room' \
+    next on '-> fd @A READ: enable' 'all is sent: WRITE goes, READ is on again' \
     A rest \
     scene empty 'the buffers are empty' \
     A shut eof close B shut eof close \

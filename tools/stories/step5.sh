@@ -9,7 +9,7 @@ story() {
     next timer '-> timer 1: add' 'the first client starts the one timer' \
     B open 1 C open 1 \
     scene list 'A has been silent longest: the timer is for A' \
-    next moves '<- fd 6 READ: 2 bytes' 'A speaks, and goes to the end of the list' \
+    next moves '<- fd @A READ: 2 bytes' 'A speaks, and goes to the end of the list' \
     A send hi expect hi \
     scene moved 'now B has been silent longest; the timer was not touched' \
     next front '<- timer 1' 'a timer event in front of the batch: the time of A is up, but its bytes come with it' \
