@@ -31,30 +31,31 @@ step3-trace: build/step3-trace
 step4-trace: build/step4-trace
 step5-trace: build/step5-trace
 
-TRACE = $(CC) $(CFLAGS) `sh linux/flags -c` -include tools/trace.h -c -o $@.o
-LINK = $(CC) $(CFLAGS) `sh linux/flags` -o $@ $@.o
+TRACED = tools/record.h tools/trace.h tools/buffers.h
+TRACE = $(CC) $(CFLAGS) `sh linux/flags -c` -include tools/record.h -c -o $@.o
+LINK = $(CC) $(CFLAGS) -pthread `sh linux/flags` -o $@ $@.o
 
-build/step1-trace: 01-blocking/server.c tools/trace.h $(LAYER)
+build/step1-trace: 01-blocking/server.c $(TRACED) $(LAYER)
 	@mkdir -p build
 	$(TRACE) 01-blocking/server.c
 	$(LINK)
 
-build/step2-trace: 02-select/server.c tools/trace.h $(LAYER)
+build/step2-trace: 02-select/server.c $(TRACED) $(LAYER)
 	@mkdir -p build
 	$(TRACE) 02-select/server.c
 	$(LINK)
 
-build/step3-trace: 03-kqueue-basic/server.c tools/trace.h $(LAYER)
+build/step3-trace: 03-kqueue-basic/server.c $(TRACED) $(LAYER)
 	@mkdir -p build
 	$(TRACE) 03-kqueue-basic/server.c
 	$(LINK)
 
-build/step4-trace: 04-kqueue-nonblocking/server.c tools/trace.h $(LAYER)
+build/step4-trace: 04-kqueue-nonblocking/server.c $(TRACED) $(LAYER)
 	@mkdir -p build
 	$(TRACE) 04-kqueue-nonblocking/server.c
 	$(LINK)
 
-build/step5-trace: 05-kqueue-timers/server.c tools/trace.h $(LAYER)
+build/step5-trace: 05-kqueue-timers/server.c $(TRACED) $(LAYER)
 	@mkdir -p build
 	$(TRACE) 05-kqueue-timers/server.c
 	$(LINK)
@@ -69,9 +70,9 @@ build/kqueue_test: tests/kqueue_test.c $(LAYER)
 	@mkdir -p build
 	$(CC) $(CFLAGS) -pthread -o $@ tests/kqueue_test.c `sh linux/flags`
 
-build/talk: tests/talk.c
+build/talk: tools/talk.c
 	@mkdir -p build
-	$(CC) $(CFLAGS) -o $@ tests/talk.c
+	$(CC) $(CFLAGS) -o $@ tools/talk.c
 
 build/badserver: tests/badserver.c
 	@mkdir -p build

@@ -49,6 +49,14 @@ typedef size_t trace_count;
 typedef int trace_count;
 #endif
 
+/* Where the words go: record.h puts them into a record. */
+TRACE FILE *trace_to;
+
+TRACE FILE *trace_output(void)
+{
+    return trace_to != NULL ? trace_to : stderr;
+}
+
 TRACE const char *trace_plural(intmax_t n)
 {
     return n == 1 ? "" : "s";
@@ -61,9 +69,9 @@ TRACE void trace_result(intmax_t result, const char *remark)
     int error = errno;
 
     if (result == -1)
-        fprintf(stderr, "-1 (%s)\n", strerror(error));
+        fprintf(trace_output(), "-1 (%s)\n", strerror(error));
     else
-        fprintf(stderr, "%jd%s\n", result, remark);
+        fprintf(trace_output(), "%jd%s\n", result, remark);
     errno = error;
 }
 
@@ -99,26 +107,34 @@ TRACE int trace_is_user(const struct kevent *k)
 #endif
 }
 
-/* Which subscription: ident and filter. */
-TRACE void trace_name(const char *arrow, const struct kevent *k)
+/* Which subscription, ident and filter, as text of at most size bytes. */
+TRACE void trace_name(char *text, size_t size, const struct kevent *k)
 {
     uintmax_t ident = k->ident;
 
     if (k->filter == EVFILT_READ)
-        fprintf(stderr, "%s fd %ju READ: ", arrow, ident);
+        snprintf(text, size, "fd %ju READ", ident);
     else if (k->filter == EVFILT_WRITE)
-        fprintf(stderr, "%s fd %ju WRITE: ", arrow, ident);
+        snprintf(text, size, "fd %ju WRITE", ident);
     else if (k->filter == EVFILT_TIMER)
-        fprintf(stderr, "%s timer %ju: ", arrow, ident);
+        snprintf(text, size, "timer %ju", ident);
     else if (trace_is_user(k))
-        fprintf(stderr, "%s user %ju: ", arrow, ident);
+        snprintf(text, size, "user %ju", ident);
     else if (k->filter != EVFILT_SIGNAL)
-        fprintf(stderr, "%s ident %ju, filter %jd: ", arrow, ident,
-                (intmax_t)k->filter);
+        snprintf(text, size, "ident %ju, filter %jd", ident,
+                 (intmax_t)k->filter);
     else if (trace_signal_name(ident) != NULL)
-        fprintf(stderr, "%s signal %s: ", arrow, trace_signal_name(ident));
+        snprintf(text, size, "signal %s", trace_signal_name(ident));
     else
-        fprintf(stderr, "%s signal %ju: ", arrow, ident);
+        snprintf(text, size, "signal %ju", ident);
+}
+
+TRACE void trace_which(const char *arrow, const struct kevent *k)
+{
+    char name[64];
+
+    trace_name(name, sizeof name, k);
+    fprintf(trace_output(), "%s %s: ", arrow, name);
 }
 
 /* ---- kevent: changes --------------------------------------------------- */
@@ -141,12 +157,12 @@ TRACE void trace_flags(unsigned flags)
     for (i = 0; i < sizeof words / sizeof *words; i++) {
         if ((flags & words[i].bit) == 0)
             continue;
-        fprintf(stderr, "%s%s", separator, words[i].word);
+        fprintf(trace_output(), "%s%s", separator, words[i].word);
         separator = ", ";
         flags &= ~words[i].bit;
     }
     if (flags != 0 || *separator == '\0')
-        fprintf(stderr, "%sflags 0x%x", separator, flags);
+        fprintf(trace_output(), "%sflags 0x%x", separator, flags);
 }
 
 /* The units are bits on FreeBSD and macOS, but numbers on OpenBSD and NetBSD
@@ -205,7 +221,7 @@ TRACE unsigned trace_time(const struct kevent *k)
     absolute = NOTE_ABSOLUTE;
 #endif
     unit = left & trace_unit_mask();
-    fprintf(stderr, ", %s%jd %s", left & absolute ? "at " : "",
+    fprintf(trace_output(), ", %s%jd %s", left & absolute ? "at " : "",
             (intmax_t)k->data, trace_unit(unit));
     return left & ~(absolute | trace_unit_mask());
 }
@@ -226,22 +242,22 @@ TRACE void trace_change(const struct kevent *k)
 {
     unsigned trigger = trace_trigger(k), left = k->fflags & ~trigger;
 
-    trace_name("->", k);
+    trace_which("->", k);
     if (k->flags != 0 || !trigger)
         trace_flags(k->flags);
     if (trigger)
-        fprintf(stderr, "%strigger", k->flags != 0 ? ", " : "");
+        fprintf(trace_output(), "%strigger", k->flags != 0 ? ", " : "");
     if (k->filter == EVFILT_TIMER && (k->flags & EV_ADD)) {
         left = trace_time(k);
     } else if ((k->filter == EVFILT_READ || k->filter == EVFILT_WRITE) &&
                (left & NOTE_LOWAT)) {
-        fprintf(stderr, ", from %jd byte%s on", (intmax_t)k->data,
+        fprintf(trace_output(), ", from %jd byte%s on", (intmax_t)k->data,
                 trace_plural(k->data));
         left &= ~(unsigned)NOTE_LOWAT;
     }
     if (left != 0)
-        fprintf(stderr, ", fflags 0x%x", left);
-    fputc('\n', stderr);
+        fprintf(trace_output(), ", fflags 0x%x", left);
+    fputc('\n', trace_output());
 }
 
 /* ---- kevent: events ---------------------------------------------------- */
@@ -259,13 +275,13 @@ TRACE void trace_readable(const struct kevent *k)
         return;
     if (getsockopt((int)k->ident, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) ==
         -1)
-        fprintf(stderr, "data %jd", data);
+        fprintf(trace_output(), "data %jd", data);
     else if (listens)
-        fprintf(stderr, "%jd connection%s waiting", data, s);
+        fprintf(trace_output(), "%jd connection%s waiting", data, s);
     else
-        fprintf(stderr, "%jd byte%s to read", data, s);
+        fprintf(trace_output(), "%jd byte%s to read", data, s);
     if (k->flags & EV_EOF)
-        fputs(", then ", stderr);
+        fputs(", then ", trace_output());
 }
 
 /* EOF comes with the error of the socket, if there is one, in fflags. */
@@ -273,9 +289,9 @@ TRACE void trace_eof(const struct kevent *k)
 {
     if ((k->flags & EV_EOF) == 0)
         return;
-    fputs("EOF", stderr);
+    fputs("EOF", trace_output());
     if (k->fflags != 0)
-        fprintf(stderr, " (%s)", strerror((int)k->fflags));
+        fprintf(trace_output(), " (%s)", strerror((int)k->fflags));
 }
 
 TRACE void trace_event(const struct kevent *k)
@@ -283,29 +299,29 @@ TRACE void trace_event(const struct kevent *k)
     intmax_t data = k->data;
     const char *s = trace_plural(data);
 
-    trace_name("<-", k);
+    trace_which("<-", k);
     if ((k->flags & EV_ERROR) && data == 0) {
-        fputs("done (receipt)", stderr);
+        fputs("done (receipt)", trace_output());
     } else if (k->flags & EV_ERROR) {
-        fprintf(stderr, "error: %s", strerror((int)data));
+        fprintf(trace_output(), "error: %s", strerror((int)data));
     } else if (k->filter == EVFILT_READ) {
         trace_readable(k);
         trace_eof(k);
     } else if (k->filter == EVFILT_WRITE) {
-        fprintf(stderr, "room for %jd byte%s%s", data, s,
+        fprintf(trace_output(), "room for %jd byte%s%s", data, s,
                 k->flags & EV_EOF ? ", but " : "");
         trace_eof(k);
     } else if (k->filter == EVFILT_TIMER) {
-        fprintf(stderr, "expired %jd time%s", data, s);
+        fprintf(trace_output(), "expired %jd time%s", data, s);
     } else if (k->filter == EVFILT_SIGNAL) {
-        fprintf(stderr, "%jd time%s", data, s);
+        fprintf(trace_output(), "%jd time%s", data, s);
     } else if (trace_is_user(k)) {
-        fprintf(stderr, "triggered, fflags 0x%x", (unsigned)k->fflags);
+        fprintf(trace_output(), "triggered, fflags 0x%x", (unsigned)k->fflags);
     } else {
-        fprintf(stderr, "flags 0x%x, fflags 0x%x, data %jd", (unsigned)k->flags,
-                (unsigned)k->fflags, data);
+        fprintf(trace_output(), "flags 0x%x, fflags 0x%x, data %jd",
+                (unsigned)k->flags, (unsigned)k->fflags, data);
     }
-    fputc('\n', stderr);
+    fputc('\n', trace_output());
 }
 
 /* ---- The calls --------------------------------------------------------- */
@@ -314,7 +330,7 @@ TRACE int trace_kqueue(void)
 {
     int kq;
 
-    fputs("kqueue() = ", stderr);
+    fputs("kqueue() = ", trace_output());
     kq = kqueue();
     trace_result(kq, "");
     return kq;
@@ -329,7 +345,7 @@ TRACE int trace_kevent(int kq, const struct kevent *changes,
 
     for (i = 0; i < nchanges; i++)
         trace_change(&changes[i]);
-    fprintf(stderr, "kevent(%d) = ", kq);
+    fprintf(trace_output(), "kevent(%d) = ", kq);
     n = kevent(kq, changes, nchanges, events, nevents, timeout);
     error = errno;
     trace_result(n, n == 0 && nevents > 0 ? " (time-out)" : "");
@@ -350,13 +366,13 @@ TRACE void trace_set(const char *name, int count, const fd_set *set,
         if (!FD_ISSET(fd, set))
             continue;
         if (found == 0)
-            fprintf(stderr, "%s%s", *separator, name);
+            fprintf(trace_output(), "%s%s", *separator, name);
         if (++found <= 16)
-            fprintf(stderr, " %d", fd);
+            fprintf(trace_output(), " %d", fd);
         *separator = ", ";
     }
     if (found > 16)
-        fprintf(stderr, " and %d more", found - 16);
+        fprintf(trace_output(), " and %d more", found - 16);
 }
 
 TRACE void trace_sets(int count, const fd_set *reading, const fd_set *writing,
@@ -374,18 +390,18 @@ TRACE int trace_select(int count, fd_set *reading, fd_set *writing,
 {
     int n, error;
 
-    fputs("select(", stderr);
+    fputs("select(", trace_output());
     trace_sets(count, reading, writing, failing);
-    fputs(") = ", stderr);
+    fputs(") = ", trace_output());
     n = select(count, reading, writing, failing, timeout);
     if (n <= 0) {
         trace_result(n, " (time-out)");
         return n;
     }
     error = errno;
-    fprintf(stderr, "%d (", n);
+    fprintf(trace_output(), "%d (", n);
     trace_sets(count, reading, writing, failing);
-    fputs(")\n", stderr);
+    fputs(")\n", trace_output());
     errno = error;
     return n;
 }
@@ -395,7 +411,7 @@ TRACE int trace_accept(int listener, struct sockaddr *address,
 {
     int fd;
 
-    fprintf(stderr, "accept(%d) = ", listener);
+    fprintf(trace_output(), "accept(%d) = ", listener);
     fd = accept(listener, address, length);
     trace_result(fd, "");
     return fd;
@@ -405,7 +421,7 @@ TRACE ssize_t trace_recv(int fd, void *data, size_t length, int flags)
 {
     ssize_t n;
 
-    fprintf(stderr, "recv(%d) = ", fd);
+    fprintf(trace_output(), "recv(%d) = ", fd);
     n = recv(fd, data, length, flags);
     trace_result(n, n == 0 ? " (EOF)" : n == 1 ? " byte" : " bytes");
     return n;
@@ -415,7 +431,7 @@ TRACE ssize_t trace_send(int fd, const void *data, size_t length, int flags)
 {
     ssize_t n;
 
-    fprintf(stderr, "send(%d, %zu byte%s) = ", fd, length,
+    fprintf(trace_output(), "send(%d, %zu byte%s) = ", fd, length,
             length == 1 ? "" : "s");
     n = send(fd, data, length, flags);
     trace_result(n, "");
@@ -426,7 +442,7 @@ TRACE int trace_shutdown(int fd, int how)
 {
     int result;
 
-    fprintf(stderr, "shutdown(%d, %s) = ", fd,
+    fprintf(trace_output(), "shutdown(%d, %s) = ", fd,
             how == SHUT_RD   ? "SHUT_RD"
             : how == SHUT_WR ? "SHUT_WR"
                              : "SHUT_RDWR");
@@ -449,7 +465,7 @@ TRACE int trace_close(int fd)
 {
     int result;
 
-    fprintf(stderr, "close(%d) = ", fd);
+    fprintf(trace_output(), "close(%d) = ", fd);
     result = close(fd);
     trace_result(result, "");
     return result;

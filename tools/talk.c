@@ -30,10 +30,26 @@
  *     mark          take this moment for that of the last send
  *     count         print how many bytes were put and how many came back
  *     buffer N      the receive buffer of clients that are opened after this
+ *     segment N     so many bytes a segment, at most, of clients opened after
+ *                   this: 1460 are usual on Ethernet, loopback takes 65483
  *     pause MS      do nothing
  *     run COMMAND   bash -c COMMAND, which must succeed
+ *     every MS N FOR   every MS milliseconds put N bytes and wait for them, for
+ *                   FOR milliseconds; if they do not come, only wait for them
+ *     drain FOR     for FOR milliseconds read what comes; the end may come too
+ *     stay FOR      the same, but read nothing
+ *     at MS         wait until so long after RECORD_START
+ *
+ * For a record (see record.h) the environment has RECORD, the file to write,
+ * RECORD_START, the zero of the clock, and SERVER_RECORD, what the server
+ * writes. Two words are for those who look at it:
+ *
+ *     scene NAME TEXT        this moment has a name; but first wait until the
+ *                            server sleeps and its record is quiet
+ *     next NAME WORDS TEXT   the next call with such words has a name
  *
  *     talk limits                     prints FD_SETSIZE
+ *     talk clock                      prints the time of the record's clock
  *     talk alarm SECONDS PROGRAM...   becomes the program, which SIGALRM ends
  *                                     after so long
  *
@@ -65,6 +81,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "buffers.h"
+
 /* So long without room is taken for full; so much is taken for endless. */
 enum { FULL_MS = 120, ENDLESS = 64 * 1024 * 1024 };
 
@@ -73,9 +91,13 @@ struct client {
     int fd; /* -1 when closed */
     uint64_t key;
     uint64_t put, got;       /* bytes of the stream */
+    uint64_t said, heard;    /* bytes of text, which are not of the stream */
     uint64_t put_to, got_to; /* where the word is done */
     int64_t spoke, ended;    /* ms * 1000: the last send, the end */
     bool done;               /* with this word */
+    int port, number;        /* its own port; the how-manieth of its group */
+    const char *state;       /* for the record: open, half, eof, ... */
+    char told[120];          /* the last line about it in the record */
 };
 
 static struct client *clients;
@@ -85,7 +107,7 @@ static size_t *polled_client;
 
 static char group = 'A';
 static struct sockaddr_in server;
-static int receive_buffer;
+static int receive_buffer, segment;
 static int64_t limit = 10 * 1000000; /* microseconds */
 
 /* What is being done, for messages. */
@@ -133,6 +155,114 @@ static void misuse(const char *what)
 {
     fprintf(stderr, "talk: word %d: %s: %s\n", word_number, word, what);
     exit(2);
+}
+
+/* ---- The record --------------------------------------------------------- */
+
+/*
+ * A line is TIME KIND and more, as in record.h:
+ *
+ *     0.5000 client B2 port 40312 open sent 5 got 0 receive 0 send 0
+ *     0.5000 does B put 5        clients B do this, until
+ *     0.7000 done B              they have
+ *     0.9000 scene full all four buffers are full
+ *     0.9000 next off "WRITE: add" READ goes off
+ *
+ * A client is open; half after shut; then eof or reset, if the server ended
+ * the connection, and closed, if it did itself. sent and got are bytes;
+ * receive, send and writable are the kernel's state, as in record.h.
+ */
+static FILE *record;
+static double record_start;
+
+static void record_open(void)
+{
+    const char *name = getenv("RECORD"), *start = getenv("RECORD_START");
+
+    if (name == NULL)
+        return;
+    record = fopen(name, "w");
+    if (record == NULL)
+        fail(NULL, "%s: %s", name, strerror(errno));
+    if (start != NULL)
+        record_start = strtod(start, NULL);
+}
+
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void tell(const char *format, ...)
+{
+    va_list list;
+
+    if (record == NULL)
+        return;
+    fprintf(record, "%.6f ", (double)now() / 1e6 - record_start);
+    va_start(list, format);
+    vfprintf(record, format, list);
+    va_end(list);
+    fputc('\n', record);
+    fflush(record);
+}
+
+static void tell_number(char *line, size_t size, const char *name, int number)
+{
+    size_t length = strlen(line);
+
+    if (number >= 0)
+        snprintf(line + length, size - length, " %s %d", name, number);
+}
+
+static void tell_client(struct client *c)
+{
+    char line[sizeof c->told], name[32] = "";
+
+    if (c->number > 1)
+        snprintf(name, sizeof name, "%d", c->number);
+    snprintf(line, sizeof line, "client %c%s port %d %s sent %llu got %llu",
+             c->name, name, c->port, c->state,
+             (unsigned long long)(c->put + c->said),
+             (unsigned long long)(c->got + c->heard));
+    if (c->fd >= 0) {
+        struct pollfd p = {c->fd, POLLOUT, 0};
+        tell_number(line, sizeof line, "receive", buffers_to_receive(c->fd));
+        tell_number(line, sizeof line, "send", buffers_to_send(c->fd));
+        if (poll(&p, 1, 0) > 0)
+            strncat(line, " writable", sizeof line - strlen(line) - 1);
+    }
+    if (strcmp(line, c->told) == 0)
+        return;
+    memcpy(c->told, line, sizeof line);
+    tell("%s", line);
+}
+
+/* What has changed. */
+static void tell_clients(void)
+{
+    for (size_t i = 0; record != NULL && i < count; i++)
+        tell_client(&clients[i]);
+}
+
+static void tell_state(struct client *c, const char *state)
+{
+    c->state = state;
+    tell_clients();
+}
+
+/* poll(), and with a record a look at all clients now and then. */
+static int poll_and_tell(struct pollfd *list, nfds_t n, int milliseconds)
+{
+    const int tick = 10;
+    int ready = 0;
+
+    if (record == NULL)
+        return poll(list, n, milliseconds);
+    do {
+        tell_clients();
+        ready = poll(list, n, milliseconds < tick ? milliseconds : tick);
+        milliseconds -= tick;
+    } while (ready == 0 && milliseconds > 0);
+    tell_clients();
+    return ready;
 }
 
 /* ---- The stream --------------------------------------------------------- */
@@ -192,7 +322,7 @@ static size_t await(short (*wants)(const struct client *), int64_t until)
         int64_t left = until - now();
         if (left < 0)
             left = 0;
-        ready = poll(polled, n, (int)((left + 999) / 1000));
+        ready = poll_and_tell(polled, n, (int)((left + 999) / 1000));
     } while (ready < 0 && errno == EINTR);
     if (ready < 0)
         fail(NULL, "poll: %s", strerror(errno));
@@ -215,6 +345,9 @@ static bool blocked(void)
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
+/* Set while a word runs that takes the end of a connection as it comes. */
+static bool end_may_come;
+
 static bool send_some(struct client *c)
 {
     size_t length = sizeof block;
@@ -226,11 +359,12 @@ static bool send_some(struct client *c)
         block[i] = stream(c, c->put + i);
     c->spoke = now();
     n = send(c->fd, block, length, 0);
-    if (n < 0 && blocked())
+    if (n < 0 && (blocked() || end_may_come))
         return false;
     if (n < 0)
         fail(c, "send: %s", strerror(errno));
     c->put += (uint64_t)n;
+    tell_clients();
     return true;
 }
 
@@ -249,6 +383,7 @@ static bool receive_some(struct client *c)
     if (n == 0)
         fail(c, "EOF too early");
     compare(c, block, (size_t)n);
+    tell_clients();
     return true;
 }
 
@@ -365,6 +500,8 @@ static void send_text(struct client *c, const char *text)
         if (n >= 0) {
             text += n;
             left -= (size_t)n;
+            c->said += (uint64_t)n;
+            tell_clients();
         } else if (await(want_room, now() + limit) == 0) {
             fail(c, "no room");
         }
@@ -387,8 +524,11 @@ static void expect_text(struct client *c, const char *text)
             fail(c, "recv: %s", strerror(errno));
         if (n == 0)
             fail(c, "EOF after %zu of %zu bytes", got, length);
-        if (n > 0)
+        if (n > 0) {
             got += (size_t)n;
+            c->heard += (uint64_t)n;
+            tell_clients();
+        }
     }
     if (memcmp(block, text, length) != 0)
         fail(c, "other bytes came: %.*s", (int)length, block);
@@ -417,8 +557,10 @@ static void end(bool bytes_allowed, bool eof_allowed, bool reset_allowed)
                 fail(c, "%zd bytes too many came", got);
             if (got > 0) {
                 compare(c, block, (size_t)got);
+                tell_clients();
                 continue;
             }
+            tell_state(c, got == 0 ? "eof" : "reset");
             if (got == 0 && !eof_allowed)
                 fail(c, "EOF");
             if (got < 0 && !reset_allowed)
@@ -441,6 +583,68 @@ static void quiet(int64_t milliseconds)
     }
 }
 
+/* Reads what is there, and takes the end as it comes. */
+static void take(struct client *c)
+{
+    ssize_t n = recv(c->fd, block, sizeof block, 0);
+
+    if (n < 0 && blocked())
+        return;
+    if (n > 0) {
+        compare(c, block, (size_t)n);
+        tell_clients();
+        return;
+    }
+    tell_state(c, n == 0 ? "eof" : "reset");
+    c->done = true;
+}
+
+static void take_all(size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (polled[i].revents)
+            take(&clients[polled_client[i]]);
+    }
+}
+
+static short want_nothing(const struct client *c)
+{
+    (void)c;
+    return 0; /* a reset is reported all the same */
+}
+
+/* The groups's words drain, reading, and stay, reading nothing. */
+static void linger_for(int64_t milliseconds, bool reading)
+{
+    int64_t until = now() + milliseconds * 1000;
+
+    begin();
+    while (unfinished() && now() < until)
+        take_all(await(reading ? want_bytes : want_nothing, until));
+}
+
+static void ask_every(int64_t milliseconds, uint64_t bytes, int64_t duration)
+{
+    int64_t next = now(), until = next + duration * 1000;
+
+    begin();
+    end_may_come = true;
+    while (unfinished() && now() < until) {
+        bool due = now() >= next;
+        for (size_t i = 0; due && i < count; i++) {
+            struct client *c = &clients[i];
+            if (c->done || c->got < c->put)
+                continue;
+            c->put_to = c->put + bytes;
+            send_some(c);
+        }
+        if (due)
+            next = now() + milliseconds * 1000;
+        take_all(await(want_bytes, next < until ? next : until));
+    }
+    end_may_come = false;
+}
+
 static void close_all(bool by_reset)
 {
     struct linger linger = {1, 0};
@@ -453,6 +657,7 @@ static void close_all(bool by_reset)
             setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
         close(c->fd);
         c->fd = -1;
+        tell_state(c, "closed");
     }
 }
 
@@ -507,6 +712,8 @@ static void open_one(void)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     if (receive_buffer > 0)
         set(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer);
+    if (segment > 0)
+        set(fd, IPPROTO_TCP, TCP_MAXSEG, segment);
 
     count++;
     clients = grown(clients, sizeof *clients);
@@ -517,6 +724,9 @@ static void open_one(void)
     c->name = group;
     c->fd = fd;
     c->spoke = now();
+    c->state = "connecting";
+    for (size_t i = 0; i < count; i++)
+        c->number += clients[i].name == group;
 
     if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0) {
         socklen_t size = sizeof error;
@@ -536,6 +746,8 @@ static void open_one(void)
     if (getsockname(fd, (struct sockaddr *)&own, &length) < 0)
         fail(c, "getsockname: %s", strerror(errno));
     c->key = (own.sin_port + UINT64_C(1)) * UINT64_C(0x94d049bb133111eb);
+    c->port = ntohs(own.sin_port);
+    tell_state(c, "open");
 }
 
 /* ---- Words -------------------------------------------------------------- */
@@ -598,6 +810,7 @@ static void shut(struct client *c, const char *unused)
     (void)unused;
     if (shutdown(c->fd, SHUT_WR) < 0)
         fail(c, "shutdown: %s", strerror(errno));
+    tell_state(c, "half");
 }
 
 static void mark(struct client *c, const char *unused)
@@ -655,7 +868,62 @@ static void end_as(const char *how)
 
 static void pause_for(long milliseconds)
 {
-    poll(NULL, 0, (int)milliseconds);
+    poll_and_tell(NULL, 0, (int)milliseconds);
+}
+
+/* Waits until so long after the zero of the record's clock. */
+static void wait_until(long milliseconds)
+{
+    double left =
+        record_start + (double)milliseconds / 1e3 - (double)now() / 1e6;
+
+    if (left > 0)
+        pause_for((long)(left * 1000));
+}
+
+/* The size of the server's record, if its last line says "asleep"; else -1. */
+static long asleep_at(const char *name)
+{
+    static char tail[4096];
+    FILE *file = fopen(name, "r");
+    char *line, *kind;
+    size_t n;
+    long size;
+
+    if (file == NULL)
+        fail(NULL, "%s: %s", name, strerror(errno));
+    fseek(file, 0, SEEK_END);
+    size = ftell(file);
+    fseek(file, size > 4095 ? size - 4095 : 0, SEEK_SET);
+    n = fread(tail, 1, sizeof tail - 1, file);
+    fclose(file);
+    if (n == 0 || tail[n - 1] != '\n') /* being written */
+        return -1;
+    tail[n - 1] = '\0';
+    line = strrchr(tail, '\n');
+    kind = line != NULL ? strchr(line, ' ') : NULL;
+    return kind != NULL && strncmp(kind, " asleep ", 8) == 0 ? size : -1;
+}
+
+/* The server's record looks every 10 ms: what is so after ten times that, with
+ * nothing new, stays so until somebody does something. */
+static void settle(void)
+{
+    const char *name = getenv("SERVER_RECORD");
+    int64_t since = now(), until = since + limit;
+    long last = -1;
+
+    if (name == NULL)
+        misuse("SERVER_RECORD is not set");
+    while (last == -1 || now() - since < 100 * 1000) {
+        long size = asleep_at(name);
+        if (size == -1 || size != last)
+            since = now();
+        last = size;
+        if (now() >= until)
+            fail(NULL, "the server does not come to rest");
+        pause_for(10);
+    }
 }
 
 static bool transfer_word(void)
@@ -677,6 +945,9 @@ static bool transfer_word(void)
     } else if (is("ping")) {
         long rounds = next_number(), bytes = next_number();
         ping((size_t)rounds, (uint64_t)bytes, next_number());
+    } else if (is("every")) {
+        long period = next_number(), bytes = next_number();
+        ask_every(period, (uint64_t)bytes, next_number());
     } else {
         return false;
     }
@@ -708,13 +979,58 @@ static bool other_word(void)
         each(print_count, NULL);
     else if (is("buffer"))
         receive_buffer = (int)next_number();
+    else if (is("segment"))
+        segment = (int)next_number();
     else if (is("pause"))
         pause_for(next_number());
+    else if (is("at"))
+        wait_until(next_number());
+    else if (is("drain") || is("stay"))
+        linger_for(next_number(), is("drain"));
     else if (is("run"))
         run(next_text());
     else
         return false;
     return true;
+}
+
+static bool record_word(void)
+{
+    if (is("scene")) {
+        const char *name = next_text();
+        settle();
+        tell("scene %s %s", name, next_text());
+    } else if (is("next")) {
+        const char *name = next_text(), *words = next_text();
+        tell("next %s \"%s\" %s", name, words, next_text());
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* What a group does, for the record: the word and its first argument. */
+static bool tell_word(void)
+{
+    static const char *const bare[] = {"rest", "fill",  "shut",
+                                       "eof",  "reset", "close"};
+    static const char *const told[] = {"open",  "send",  "expect", "put",
+                                       "get",   "echo",  "quiet",  "end",
+                                       "drain", "every", "stay",   "pause"};
+
+    for (size_t i = 0; i < sizeof bare / sizeof *bare; i++) {
+        if (is(bare[i])) {
+            tell("does %c %s", group, word);
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        if (is(told[i])) {
+            tell("does %c %s %s", group, word, *script ? *script : "");
+            return true;
+        }
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -724,6 +1040,10 @@ int main(int argc, char **argv)
     word = "talk";
     if (argc == 2 && strcmp(argv[1], "limits") == 0) {
         printf("%d\n", (int)FD_SETSIZE);
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "clock") == 0) {
+        printf("%.6f\n", (double)now() / 1e6);
         return 0;
     }
     script = argv + 1;
@@ -746,14 +1066,20 @@ int main(int argc, char **argv)
     server.sin_port = htons((in_port_t)port);
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 
+    record_open();
     while (*script != NULL) {
+        bool told = false;
+
         word = *script++;
         argument = NULL;
         word_number++;
         if (word[0] >= 'A' && word[0] <= 'Z' && word[1] == '\0')
             group = word[0];
-        else if (!transfer_word() && !other_word())
+        else if ((told = tell_word(), !transfer_word()) && !other_word() &&
+                 !record_word())
             misuse("no such word");
+        if (told)
+            tell("done %c", group);
     }
     return 0;
 }

@@ -1,0 +1,121 @@
+#!/bin/sh
+# Records a server and makes a page of the record, to be stepped through in a
+# browser: one file, which needs nothing else.
+#
+#     tools/record.sh build/step4-trace              plays tools/stories/step4.sh
+#     tools/record.sh build/step4-trace 9999 [...]   until Ctrl-C, with these
+#                                                    arguments of the server
+#
+# The page of build/step4-trace is build/step4.html, the record is beside it,
+# build/step4.record: a text, whose lines tools/record.h and tools/talk.c
+# explain.
+#
+# A story is a file that defines story(). It calls talk, which is tools/talk.c
+# with the port of the server; $halt, $go_on and $stop are commands for talk's
+# word run. $arguments are those of the server. step4.2 has the story of step4.
+set -eu
+tools=$(cd "$(dirname "$0")" && pwd)
+
+usage() {
+  echo "usage: $0 build/stepN-trace [port [more arguments of the server]]" >&2
+  exit 2
+}
+
+[ $# -ge 1 ] || usage
+program=$1
+shift
+[ -x "$program" ] || {
+  echo "$0: no program $program; make step4-trace builds one" >&2
+  exit 2
+}
+name=$(basename "$program" -trace)
+build=$(dirname "$program")
+talk=${TALK:-$build/talk}
+[ -x "$talk" ] || {
+  echo "$0: no program $talk; make $talk builds it" >&2
+  exit 2
+}
+
+work=$(mktemp -d)
+server=
+trap 'kill -KILL $server 2>/dev/null || true; rm -rf "$work"' EXIT
+# More than one shell knows; a program that is killed by Ctrl-C ends this too.
+trap 'exit 130' INT TERM
+RECORD_START=$("$talk" clock)
+SERVER_RECORD=$work/server
+export RECORD_START SERVER_RECORD
+
+# The status that the server ended with, in words.
+ended() {
+  if [ "$1" -gt 128 ]; then
+    echo "killed by signal $(($1 - 128))"
+  else
+    echo "exit status $1"
+  fi
+}
+
+talk() {
+  RECORD=$work/talk.$((talks += 1)) "$talk" "$port" "$@"
+}
+
+# The server runs in a shell of its own, which lets it have SIGINT: a shell
+# starts what is in the background with SIGINT ignored.
+play() {
+  arguments=0
+  talks=0
+  # shellcheck source=/dev/null # one of stories/
+  . "$1"
+  # shellcheck disable=SC2086 # several arguments
+  RECORD=$SERVER_RECORD "$program" $arguments >"$work/log" &
+  server=$!
+  until grep -q '^listening on' "$work/log"; do
+    kill -0 "$server" || exit 1
+    sleep 0.02
+  done
+  port=$(sed -n 's/^listening on .*://p' "$work/log")
+  # For talk's word run. A process is halted when ps says T.
+  halt="kill -STOP $server; until ps -o state= -p $server | grep -q T; do sleep 0.01; done"
+  go_on="kill -CONT $server"
+  stop="kill -TERM $server"
+  export halt go_on stop
+  story
+  kill -TERM "$server" 2>/dev/null || true
+  status=0
+  wait "$server" || status=$?
+  server=
+}
+
+if [ $# -eq 0 ]; then
+  step=${name%%.*}
+  [ -f "$tools/stories/$step.sh" ] || {
+    echo "$0: no story for $name; give a port, and talk to the server" >&2
+    exit 2
+  }
+  play "$tools/stories/$step.sh"
+else
+  echo "recording; Ctrl-C ends it"
+  trap : INT # for this shell; the server gets what it would get
+  status=0
+  RECORD=$SERVER_RECORD "$program" "$@" || status=$?
+  trap 'exit 130' INT
+fi
+[ -s "$SERVER_RECORD" ] || exit 1
+
+# All lines in the order of time; sort -s keeps that of one program.
+{
+  cat "$work/server" "$work"/talk.* 2>/dev/null || true
+  # The last line of the server may have been cut off: then it has no newline.
+  echo
+} | sed '/^[0-9.]* [a-z]/!d' | sort -s -n -k 1,1 >"$work/sorted"
+last=$("$talk" clock)
+awk -v last="$last" -v start="$RECORD_START" -v how="$(ended "$status")" '
+  { print }
+  END { printf "%.6f ended %s\n", last - start, how }
+' "$work/sorted" >"$build/$name.record"
+
+source=$(sed -n '1,20s/^[0-9.]* source //p' "$build/$name.record")
+awk -v source="$source" -v record="$build/$name.record" -v name="$name" \
+  -v player="$tools/player" -f "$tools/player/page.awk" \
+  "$tools/player/player.html" >"$work/page"
+mv "$work/page" "$build/$name.html"
+echo "$build/$name.html"

@@ -1,0 +1,27 @@
+# shellcheck shell=sh
+# Step 5: one timer for all clients; a message moves its client to the end of
+# the list; a timer's event in front of a batch; the clean stop.
+
+arguments='0 600'
+
+story() {
+  talk segment 1460 buffer 4096 A open 1 \
+    next timer '-> timer 1: add' 'the first client starts the one timer' \
+    B open 1 C open 1 \
+    scene list 'A has been silent longest: the timer is for A' \
+    next moves '<- fd @A READ: 2 bytes' 'A speaks, and goes to the end of the list' \
+    A send hi expect hi \
+    scene moved 'now B has been silent longest; the timer was not touched' \
+    next front '<- timer 1' 'a timer event in front of the batch: the time of A is up, but its bytes come with it' \
+    run "$halt" B send hi A send hi pause 700 C close run "$go_on" B expect hi A expect hi \
+    scene spared 'who has spoken in the batch stays' \
+    next idle '^close' 'silent for 600 ms: closed' \
+    A eof B eof close A close \
+    D open 1 put 300000 \
+    scene kept 'D does not read; the server keeps what send() did not take' \
+    next signal '<- signal SIGTERM' 'SIGTERM comes as an event' \
+    next listener '^close' 'first, no more clients' \
+    run "$stop" pause 50 \
+    next shutdown '^shutdown' 'all that was read is sent: the server ends its side' \
+    D end any close
+}
