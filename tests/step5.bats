@@ -97,6 +97,16 @@ STEP=5
   equal "$ended_with" 0
 }
 
+# Halted longer than the idle time, with as much to read as the buffers take:
+# a client that gets a last try and then its own event is served twice.
+@test "step 5: halted beyond the idle time, busy clients lose no byte" {
+  start 5 0 2000
+  talk buffer 4096 A open 20 echo 1 fill run halt pause 2100 drain 400 run go_on \
+    rest shut eof
+  log_will_have 20 ' closed, '
+  equal "$(wc -l <"$LOG" | tr -d ' ')" 41
+}
+
 @test "step 5: 60 seconds are the default" {
   start 5 0
   talk A open 1 quiet 300 echo 10 shut eof
