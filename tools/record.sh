@@ -5,6 +5,7 @@
 #     tools/record.sh build/step4-trace              plays tools/stories/step4.sh
 #     tools/record.sh build/step4-trace 9999 [...]   until Ctrl-C, with these
 #                                                    arguments of the server
+#     tools/record.sh -s STORY build/step4-trace     plays another story
 #
 # The page of build/step4-trace is build/step4.html, the record is beside it,
 # build/step4.record: a text, whose lines tools/record.h and tools/talk.c
@@ -21,6 +22,12 @@ usage() {
   exit 2
 }
 
+chosen=
+if [ "${1-}" = -s ]; then
+  [ $# -eq 3 ] || usage
+  chosen=$2
+  shift 2
+fi
 [ $# -ge 1 ] || usage
 program=$1
 shift
@@ -55,14 +62,13 @@ ended() {
 }
 
 talk() {
-  RECORD=$work/talk.$((talks += 1)) "$talk" "$port" "$@"
+  RECORD=$(mktemp "$work/talk.XXXXXX") "$talk" "$port" "$@"
 }
 
 # The server runs in a shell of its own, which lets it have SIGINT: a shell
 # starts what is in the background with SIGINT ignored.
 play() {
-  arguments=0
-  talks=0
+  arguments=0 # a story sets others
   # shellcheck source=/dev/null # one of stories/
   . "$1"
   # shellcheck disable=SC2086 # several arguments
@@ -86,12 +92,12 @@ play() {
 }
 
 if [ $# -eq 0 ]; then
-  step=${name%%.*}
-  [ -f "$tools/stories/$step.sh" ] || {
-    echo "$0: no story for $name; give a port, and talk to the server" >&2
+  story=${chosen:-$tools/stories/${name%%.*}.sh}
+  [ -f "$story" ] || {
+    echo "$0: no story $story; give a port, and talk to the server" >&2
     exit 2
   }
-  play "$tools/stories/$step.sh"
+  play "$story"
 else
   echo "recording; Ctrl-C ends it"
   trap : INT # for this shell; the server gets what it would get

@@ -30,6 +30,7 @@
  *     mark          take this moment for that of the last send
  *     count         print how many bytes were put and how many came back
  *     buffer N      the receive buffer of clients that are opened after this
+ *     sendbuffer N  their send buffer
  *     segment N     so many bytes a segment, at most, of clients opened after
  *                   this: 1460 are usual on Ethernet, loopback takes 65483
  *     pause MS      do nothing
@@ -107,7 +108,7 @@ static size_t *polled_client;
 
 static char group = 'A';
 static struct sockaddr_in server;
-static int receive_buffer, segment;
+static int receive_buffer, send_buffer, segment;
 static int64_t limit = 10 * 1000000; /* microseconds */
 
 /* What is being done, for messages. */
@@ -712,6 +713,8 @@ static void open_one(void)
     fcntl(fd, F_SETFL, O_NONBLOCK);
     if (receive_buffer > 0)
         set(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer);
+    if (send_buffer > 0)
+        set(fd, SOL_SOCKET, SO_SNDBUF, send_buffer);
     if (segment > 0)
         set(fd, IPPROTO_TCP, TCP_MAXSEG, segment);
 
@@ -979,6 +982,8 @@ static bool other_word(void)
         each(print_count, NULL);
     else if (is("buffer"))
         receive_buffer = (int)next_number();
+    else if (is("sendbuffer"))
+        send_buffer = (int)next_number();
     else if (is("segment"))
         segment = (int)next_number();
     else if (is("pause"))

@@ -40,6 +40,7 @@ function pairs(words) {
 
 function read() {
   const fds = new Map(), knotes = new Map(), clients = new Map(), does = new Map();
+  const lately = new Map(); // the last word of a group, running or done
   const active = new Map(); // fd -> time of its last byte
   const log = [], pending = [];
   let call = null, set = '', file = '';
@@ -103,12 +104,19 @@ function read() {
         state.waits = before && before.waits && before.got === state.got ? before.waits : time;
       clients.set(state.name, state);
       biggest = Math.max(biggest, state.receive || 0, state.send || 0);
-      live(state.name, time, /^(eof|reset|closed)$/.test(state.how) ? 'over' : state.waits ? 'waits' : 'calm');
+      state.mood = mood(state, lately.get(state.name[0]));
+      live(state.name, time, state.mood);
       break;
     }
-    case 'does': does.set(rest[0], rest.slice(1).join(' ')); break;
+    case 'does':
+      does.set(rest[0], rest.slice(1).join(' '));
+      lately.set(rest[0], rest[1]);
+      break;
     case 'done': does.delete(rest[0]); break;
-    case 'scene': scenes.push({ name: rest[0], text: rest.slice(1).join(' '), frame: Math.max(frames.length - 1, 0) }); break;
+    case 'scene':
+      // While a call sleeps, clients can have gone on since its last frame.
+      if (call && call.slept && !call.end) frame('asleep', time).words = frames[frames.length - 2].words;
+      scenes.push({ name: rest[0], text: rest.slice(1).join(' '), frame: Math.max(frames.length - 1, 0) }); break;
     case 'next': {
       const m = /^(\S+) "(.*?)" (.*)$/.exec(text);
       pending.push({ name: m[1], pattern: m[2], text: m[3], from: frames.length });
@@ -126,6 +134,14 @@ function read() {
     if (f.kind === 'asleep') f.words = f.call.words.filter((w) => w.startsWith('->')).concat(f.words);
   }
   find(pending);
+}
+
+// over; waits, for the server; deaf, if bytes have come and it does not read.
+function mood(state, word) {
+  if (/^(eof|reset|closed)$/.test(state.how)) return 'over';
+  if (!state.waits) return 'calm';
+  if (!state.receive) return 'waits';
+  return /^(put|fill|shut|stay)$/.test(word) ? 'deaf' : 'calm';
 }
 
 // One more moment in the life of a client, for its lane.
@@ -184,16 +200,22 @@ function sleeping(f) {
   return `${f.call.name}() sleeps.`;
 }
 
+// Clients that are connected, but for which the server has no descriptor.
+function strangers(f) {
+  const known = [...f.fds.values()].map((s) => clientOf.get(s.port));
+  return [...f.clients.values()].filter((c) => /^(open|half)$/.test(c.how) && !known.includes(c.name));
+}
+
 // Who waits for the server while it sleeps in a call for one client.
 function others(f, mine) {
   const waiting = [];
   for (const state of f.fds.values()) {
     if (state.fd === mine) continue;
-    if (state.backlog) waiting.push(`${plural(state.backlog, 'connection')} in the backlog`);
+    if (state.backlog) waiting.push(`${strangers(f).map((c) => `client ${c.name}`).join(' and ') || plural(state.backlog, 'connection')} in the backlog`);
     if (state.receive) waiting.push(`${who(f, state.fd)} with ${plural(state.receive, 'byte')} unread`);
     else if (state.kind === 'client' && state.readable) waiting.push(`${who(f, state.fd)}, who will send no more`);
   }
-  return waiting.length ? `Meanwhile there wait: ${waiting.join('; ')}.` : '';
+  return waiting.length ? `Waiting for the server meanwhile: ${waiting.join('; ')}.` : '';
 }
 
 // What is left unread on purpose: the knote is off.
@@ -240,7 +262,8 @@ function queue(f) {
   const events = f.words.filter((w) => w.startsWith('<-') && !/receipt/.test(w)).map(strip);
   const texts = [];
   if (changes.length) texts.push(`kevent() changed a subscription: ${changes.join('; ')}.`);
-  if (events.length) texts.push(`kevent() returned ${plural(events.length, 'event')}: ${events.join('; ')}.`);
+  if (events.length > 2) texts.push(`kevent() returned a batch of ${events.length} events, first ${events[0]}.`);
+  else if (events.length) texts.push(`kevent() returned ${plural(events.length, 'event')}: ${events.join('; ')}.`);
   return texts.join(' ') || 'kevent() returned no event.';
 }
 
@@ -357,11 +380,10 @@ function showDescriptors(f, before) {
         `${s.backlog || (s.backlog === undefined && s.readable) ? `<span class="changed-number">${waiting}</span>` : waiting}</div>`;
     } else if (s.kind === 'client') html += connection(f, s, old, before);
   }
-  for (const c of f.clients.values()) { // in the backlog: no descriptor yet
-    const has = [...f.fds.values()].some((s) => clientOf.get(s.port) === c.name);
-    if (!has && !/^(connecting|closed|eof|reset)$/.test(c.how) && before.clients.has(c.name))
-      html += `<div class="box"><b>client ${c.name}</b> <span class="note">has no descriptor in the server</span><div class="buffers">` +
-        buffer(`${c.name}'s send`, c.send, undefined, !c.writable) + buffer(`${c.name}'s receive`, c.receive) + '</div></div>';
+  for (const c of strangers(f)) {
+    const lie = c.sent - (c.send || 0);
+    html += `<div class="box"><b>client ${c.name}</b> <span class="note">in the backlog, without a descriptor` +
+      `${lie > 0 ? `; its ${plural(lie, 'byte')} lie in a receive buffer` : ''}</span></div>`;
   }
   return html;
 }
@@ -372,6 +394,9 @@ function connection(f, s, old, before) {
   const name = clientOf.get(s.port), c = name && f.clients.get(name), was = (name && before.clients.get(name)) || {};
   const open = c && c.how !== 'closed';
   const title = name ? `client ${name} (fd ${s.fd})` : `fd ${s.fd}`;
+  const all = [s.receive, s.send, c && c.receive, c && c.send], were = [old.receive, old.send, was.receive, was.send];
+  if (old.fd !== undefined && all.every((n) => !n) && were.every((n) => !n) && !s.readable)
+    return `<div class="box"><b>${title}</b> <span class="note">its buffers are empty</span></div>`;
   const ended = s.readable && s.receive === 0 ? ' <span class="note">the end waits to be read</span>' : '';
   return `<div class="box${old.fd === undefined ? ' new' : ''}"><b>${title}</b>${ended}<div class="buffers">` +
     (open ? buffer(`${name} → its send buffer`, c.send, was.send, !c.writable) : '<div></div>') +
@@ -398,9 +423,10 @@ function showClients(f) {
     const over = /^(eof|reset|closed)$/.test(c.how);
     const word = f.does.get(c.name[0]);
     const state = { eof: 'the server has closed', reset: 'the connection is lost', closed: 'has closed', half: 'has half-closed', connecting: 'connects' }[c.how];
-    const text = over ? state : [state, word && deed(word)].filter(Boolean).join(', ') || 'is silent';
-    html += `<div class="person${over ? ' over' : c.waits ? ' waits' : ''}"><b>${c.name}</b> ${escape(text)}<br>` +
-      `${number(c.sent)} sent, ${number(c.got)} back${c.waits && !over ? `, waits for ${ms(f.time - c.waits)}` : ''}</div>`;
+    const idle = { deaf: 'does not read', waits: 'waits', calm: 'is silent' }[c.mood];
+    const text = over ? state : [state, word ? deed(word) : idle].filter(Boolean).join(', ');
+    html += `<div class="person ${c.mood}"><b>${c.name}</b> ${escape(text)}<br>${number(c.sent)} sent, ${number(c.got)} back` +
+      `${c.mood === 'waits' ? `, waits for ${ms(f.time - c.waits)}` : ''}</div>`;
   }
   return html || '<span class="note">Not recorded: only what the server sees.</span>';
 }

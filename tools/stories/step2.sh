@@ -3,7 +3,7 @@
 # all; everybody waits for one that does not read.
 
 story() {
-  talk segment 1460 buffer 4096 A open 1 B open 1 C open 1 \
+  talk segment 1460 buffer 4096 sendbuffer 16384 A open 1 B open 1 C open 1 \
     scene all 'select() was asked about the listener and three clients' \
     next one 'select.*= 1 .read @B.' 'one of four can be read; the server walked over all the bits' \
     B send hello expect hello \

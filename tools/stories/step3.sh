@@ -2,7 +2,7 @@
 # Step 3: the queue says who is ready; but the server sleeps in send().
 
 story() {
-  talk segment 1460 buffer 4096 \
+  talk segment 1460 buffer 4096 sendbuffer 16384 \
     scene listener 'one knote, for the listener, and it is not ready' \
     next subscribe '-> fd @A READ: add' 'the first client: a knote for it' \
     A open 1 B open 1 C open 1 \

@@ -2,7 +2,7 @@
 # Step 4: what send() does not take is kept; READ goes off, WRITE on.
 
 story() {
-  talk segment 1460 buffer 4096 A open 1 B open 1 \
+  talk segment 1460 buffer 4096 sendbuffer 16384 A open 1 B open 1 \
     scene knotes 'three knotes, and none is ready' \
     next short '^send.@A, ([0-9]+) bytes. = (?!\1)' 'send() took less than it was given' \
     next off '-> fd @A WRITE: add' 'READ of A goes off, WRITE on' \

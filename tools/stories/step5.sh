@@ -2,10 +2,10 @@
 # Step 5: one timer for all clients; a message moves its client to the end of
 # the list; a timer's event in front of a batch; the clean stop.
 
-arguments='0 600'
+arguments='0 1000'
 
 story() {
-  talk segment 1460 buffer 4096 A open 1 \
+  talk segment 1460 buffer 4096 sendbuffer 16384 A open 1 \
     next timer '-> timer 1: add' 'the first client starts the one timer' \
     B open 1 C open 1 \
     scene list 'A has been silent longest: the timer is for A' \
@@ -13,11 +13,11 @@ story() {
     A send hi expect hi \
     scene moved 'now B has been silent longest; the timer was not touched' \
     next front '<- timer 1' 'a timer event in front of the batch: the time of A is up, but its bytes come with it' \
-    run "$halt" B send hi A send hi pause 700 C close run "$go_on" B expect hi A expect hi \
+    run "$halt" pause 1100 A send hi B send hi C close run "$go_on" B expect hi A expect hi \
     scene spared 'who has spoken in the batch stays' \
-    next idle '^close' 'silent for 600 ms: closed' \
+    next idle '^close' 'silent for 1000 ms: closed' \
     A eof B eof close A close \
-    D open 1 put 300000 \
+    D open 1 fill \
     scene kept 'D does not read; the server keeps what send() did not take' \
     next signal '<- signal SIGTERM' 'SIGTERM comes as an event' \
     next listener '^close' 'first, no more clients' \

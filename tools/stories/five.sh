@@ -1,0 +1,27 @@
+# shellcheck shell=sh
+# The story that is played on all five servers: A says something and is silent;
+# B asks every 50 ms; C sends all it can and reads nothing; D comes late, sends
+# much, half-closes, and reads after SIGTERM. Each runs by the clock, whatever
+# becomes of the others.
+
+# shellcheck disable=SC2034,SC2154 # for and from record.sh
+case $name in step5*) arguments='0 800' ;; esac
+
+# D's bytes wait while the server is halted, so that one recv() takes them all;
+# they are more than one send() can get rid of, so that step 4 and step 5 keep
+# some of them when SIGTERM comes.
+story() {
+  all=
+  talk at 100 A open 1 put 5 drain 3300 &
+  all="$all $!"
+  talk at 300 B open 1 every 50 5 3100 &
+  all="$all $!"
+  talk segment 1460 buffer 4096 sendbuffer 16384 at 1200 C open 1 fill stay 2000 &
+  all="$all $!"
+  talk segment 536 buffer 4096 at 2200 \
+    D run "$halt" open 1 put 64000 shut run "$go_on" at 2900 drain 500 &
+  all="$all $!"
+  talk at 2700 run "$stop"
+  # shellcheck disable=SC2086 # several numbers
+  wait $all
+}
