@@ -71,6 +71,7 @@
 #undef recv
 #undef send
 #undef shutdown
+#undef dup
 #undef close
 #undef printf
 #undef warn
@@ -609,6 +610,17 @@ TRACE int record_shutdown(const char *source, int line, int fd, int how)
     return result;
 }
 
+TRACE int record_dup(const char *source, int line, int fd)
+{
+    int result;
+
+    record_begin(source, line, "dup");
+    result = trace_dup(fd);
+    record_back();
+    record_end();
+    return result;
+}
+
 /* The number may be another's as soon as close() is back: it goes first. */
 TRACE int record_close(const char *source, int line, int fd)
 {
@@ -677,6 +689,7 @@ TRACE __attribute__((format(printf, 1, 2))) void record_warn(const char *format,
 #define recv(...)        record_recv(RECORD_PLACE, __VA_ARGS__)
 #define send(...)        record_send(RECORD_PLACE, __VA_ARGS__)
 #define shutdown(...)    record_shutdown(RECORD_PLACE, __VA_ARGS__)
+#define dup(...)         record_dup(RECORD_PLACE, __VA_ARGS__)
 #define close(...)       record_close(RECORD_PLACE, __VA_ARGS__)
 #define printf(...)      record_printf(__VA_ARGS__)
 #define warn(...)        record_warn(__VA_ARGS__)

@@ -11,9 +11,9 @@
 # build/step4.record: a text, whose lines tools/record.h and tools/talk.c
 # explain.
 #
-# A story is a file that defines story(). It calls talk, which is tools/talk.c
-# with the port of the server; $halt, $go_on and $stop are commands for talk's
-# word run. $arguments are those of the server. step4.2 has the story of step4.
+# A story is a file that defines story(), and perhaps $arguments, those of the
+# server. story() calls talk, which is tools/talk.c with the port of the server.
+# step4.2 has the story of step4.
 set -eu
 tools=$(cd "$(dirname "$0")" && pwd)
 
@@ -65,8 +65,7 @@ talk() {
   RECORD=$(mktemp "$work/talk.XXXXXX") "$talk" "$port" "$@"
 }
 
-# The server runs in a shell of its own, which lets it have SIGINT: a shell
-# starts what is in the background with SIGINT ignored.
+# Starts the server, tells the story, and ends both.
 play() {
   arguments=0 # a story sets others
   # shellcheck source=/dev/null # one of stories/
@@ -79,11 +78,8 @@ play() {
     sleep 0.02
   done
   port=$(sed -n 's/^listening on .*://p' "$work/log")
-  # For talk's word run. A process is halted when ps says T.
-  halt="kill -STOP $server; until ps -o state= -p $server | grep -q T; do sleep 0.01; done"
-  go_on="kill -CONT $server"
-  stop="kill -TERM $server"
-  export halt go_on stop
+  SERVER_PID=$server
+  export SERVER_PID
   story
   kill -TERM "$server" 2>/dev/null || true
   status=0

@@ -35,6 +35,8 @@
  *                   this: 1460 are usual on Ethernet, loopback takes 65483
  *     pause MS      do nothing
  *     run COMMAND   bash -c COMMAND, which must succeed
+ *     signal NAME   send STOP, CONT or TERM to the process SERVER_PID. A server
+ *                   that sleeps is stopped at once: it runs not one instruction
  *     every MS N FOR   every MS milliseconds put N bytes and wait for them, for
  *                   FOR milliseconds; if they do not come, only wait for them
  *     drain FOR     for FOR milliseconds read what comes; the end may come too
@@ -800,6 +802,23 @@ static void run(const char *command)
         fail(NULL, "wait status %d", status);
 }
 
+static void send_signal(const char *name)
+{
+    const char *pid = getenv("SERVER_PID");
+    int number = strcmp(name, "STOP") == 0   ? SIGSTOP
+                 : strcmp(name, "CONT") == 0 ? SIGCONT
+                 : strcmp(name, "TERM") == 0 ? SIGTERM
+                                             : 0;
+
+    if (number == 0)
+        misuse("STOP, CONT or TERM");
+    /* 0 and negative numbers would mean groups of processes. */
+    if (pid == NULL || atol(pid) <= 1)
+        misuse("SERVER_PID is not set");
+    if (kill((pid_t)atol(pid), number) < 0)
+        fail(NULL, "kill: %s", strerror(errno));
+}
+
 static void each(void (*act)(struct client *, const char *), const char *text)
 {
     for (size_t i = 0; i < count; i++) {
@@ -994,6 +1013,8 @@ static bool other_word(void)
         linger_for(next_number(), is("drain"));
     else if (is("run"))
         run(next_text());
+    else if (is("signal"))
+        send_signal(next_text());
     else
         return false;
     return true;

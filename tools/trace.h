@@ -455,7 +455,7 @@ TRACE int trace_dup(int fd)
 {
     int result;
 
-    fprintf(stderr, "dup(%d) = ", fd);
+    fprintf(trace_output(), "dup(%d) = ", fd);
     result = dup(fd);
     trace_result(result, "");
     return result;

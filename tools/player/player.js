@@ -243,6 +243,7 @@ function back(f) {
     return (result === 0 ? `recv() returned 0, the end: ${who(f, fd)} will send no more.`
       : `recv() took ${plural(result, 'byte')} of ${who(f, fd)} out of the receive buffer.`) + slept;
   case 'send': return sent(f, fd, Number(/, (\d+) byte/.exec(last)[1]), result) + slept;
+  case 'dup': return `dup() got fd ${result}: there is a descriptor for a client.`;
   case 'shutdown': return `shutdown() told ${who(f, fd)} that no more will come.`;
   case 'close': return `close() gave back the descriptor of ${who(f, fd)}${f.file.match(/0[345]|step[345]/) ? '; its knotes went along' : ''}.`;
   case 'select': return `select() is back: ${result} of ${(last.split(')')[0].match(/ \d+/g) || []).length} can be read.${slept}`;

@@ -7,9 +7,9 @@
 # shellcheck disable=SC2034,SC2154 # for and from record.sh
 case $name in step5*) arguments='0 800' ;; esac
 
-# D's bytes wait while the server is halted, so that one recv() takes them all;
-# they are more than one send() can get rid of, so that step 4 and step 5 keep
-# some of them when SIGTERM comes.
+# The kernel has room for what D sends first, not for what it sends then. Both
+# wait while the server is halted, so that one recv() takes all that is there:
+# step 4 and step 5 have read every byte of D when SIGTERM comes, and keep some.
 story() {
   all=
   talk at 100 A open 1 put 5 drain 3300 &
@@ -18,10 +18,11 @@ story() {
   all="$all $!"
   talk segment 1460 buffer 4096 sendbuffer 16384 at 1200 C open 1 fill stay 2000 &
   all="$all $!"
-  talk segment 536 buffer 4096 at 2200 \
-    D run "$halt" open 1 put 64000 shut run "$go_on" at 2900 drain 500 &
+  talk segment 536 buffer 4096 sendbuffer 200000 at 2100 \
+    D signal STOP open 1 put 64000 signal CONT \
+    at 2500 signal STOP put 40000 shut signal CONT at 2900 drain 500 &
   all="$all $!"
-  talk at 2700 run "$stop"
+  talk at 2700 signal TERM
   # shellcheck disable=SC2086 # several numbers
   wait $all
 }

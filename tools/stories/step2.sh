@@ -8,7 +8,7 @@ story() {
     next one 'select.*= 1 .read @B.' 'one of four can be read; the server walked over all the bits' \
     B send hello expect hello \
     next two 'select.*= 2 ' 'while the server was halted, two have sent' \
-    run "$halt" A send hi C send hi run "$go_on" A expect hi C expect hi \
+    signal STOP A send hi C send hi signal CONT A expect hi C expect hi \
     A fill \
     scene full 'A sends and does not read: the server sleeps in send()' \
     B send hello \

@@ -10,7 +10,7 @@ story() {
     next event '<- fd @B READ' 'one event: nobody asked about A and C' \
     B send hello expect hello \
     next batch '= 2$' 'while the server was halted, two have sent: one batch' \
-    run "$halt" A send hi C send hi run "$go_on" A expect hi C expect hi \
+    signal STOP A send hi C send hi signal CONT A expect hi C expect hi \
     A fill \
     scene full 'A sends and does not read: four buffers are full, and the server sleeps in send()' \
     B send hello \

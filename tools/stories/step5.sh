@@ -2,6 +2,7 @@
 # Step 5: one timer for all clients; a message moves its client to the end of
 # the list; a timer's event in front of a batch; the clean stop.
 
+# shellcheck disable=SC2034 # for record.sh
 arguments='0 1000'
 
 story() {
@@ -13,7 +14,7 @@ story() {
     A send hi expect hi \
     scene moved 'now B has been silent longest; the timer was not touched' \
     next front '<- timer 1' 'a timer event in front of the batch: the time of A is up, but its bytes come with it' \
-    run "$halt" pause 1100 A send hi B send hi C close run "$go_on" B expect hi A expect hi \
+    signal STOP pause 1100 A send hi B send hi C close signal CONT B expect hi A expect hi \
     scene spared 'who has spoken in the batch stays' \
     next idle '^close' 'silent for 1000 ms: closed' \
     A eof B eof close A close \
@@ -21,7 +22,7 @@ story() {
     scene kept 'D does not read; the server keeps what send() did not take' \
     next signal '<- signal SIGTERM' 'SIGTERM comes as an event' \
     next listener '^close' 'first, no more clients' \
-    run "$stop" pause 50 \
+    signal TERM pause 50 \
     next shutdown '^shutdown' 'all that was read is sent: the server ends its side' \
     D end any close
 }
