@@ -1,5 +1,5 @@
 # Draws data.txt: idle clients, then the columns of steps 2 to 5 and epoll, in
-# microseconds of the server's CPU per echo. `sh tests/bench/plot` calls it.
+# microseconds of the server's CPU per echo. `sh tests/bench/plot.sh` calls it.
 
 set terminal svg size 800,440 font "Helvetica,Arial,sans-serif,15"
 set logscale xy

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Runs the tests, all or the files named, and ends with a line that counts.
+#
+#     sh tests/run.sh                            tests/*/*.bats
+#     sh tests/run.sh tests/servers/step3.bats   one file
+#
+# Several files run at once, since most tests wait most of the time. What each
+# prints (TAP, with the output of a failed test below its line) is shown as it
+# comes, and kept in build/tap/.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+if ! command -v bats >/dev/null 2>&1; then
+  {
+    echo 'The tests need bats, which is not installed. This installs it:'
+    case $(uname -s) in
+      Darwin) echo '    brew install bats-core' ;;
+      FreeBSD | DragonFly) echo '    pkg install bats-core' ;;
+      OpenBSD) echo '    pkg_add bats' ;;
+      NetBSD) echo '    pkgin install bats' ;;
+      *) echo '    apt-get install bats     (or your system'\''s package of bats-core)' ;;
+    esac
+  } >&2
+  exit 1
+fi
+
+[ $# -gt 0 ] || set -- tests/*/*.bats
+rm -rf build/tap
+mkdir -p build/tap
+# The largest first, so that none is left alone at the end. A run that dies on
+# the way leaves a plan that its results do not fill.
+# shellcheck disable=SC2011,SC2012,SC2016 # plain names; expanded by the inner shell
+ls -S "$@" | xargs -n 1 -P 4 sh -c '
+  { bats --tap "$1" 2>&1 || echo "# $1: exit status $?"; } |
+    tee "build/tap/${1##*/}.tap"' sh
+
+count() {
+  cat build/tap/*.tap | grep -c "$1"
+}
+
+planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' build/tap/*.tap |
+  awk '{ n += $1 } END { print n + 0 }')
+failed=$(count '^not ok')
+skipped=$(count '^ok .* # skip')
+passed=$(($(count '^ok') - skipped))
+# What was planned and did not run has failed, and so has a file without a plan.
+missing=$((planned - passed - failed - skipped))
+[ "$missing" -gt 0 ] && failed=$((failed + missing))
+for file; do
+  grep -q '^1\.\.' "build/tap/${file##*/}.tap" && continue
+  echo "$file did not run"
+  failed=$((failed + 1))
+done
+[ "$failed" -eq 0 ] || grep -h '^not ok' build/tap/*.tap
+
+summary="$passed passed, $failed failed"
+[ "$skipped" -gt 0 ] && summary="$summary, $skipped skipped"
+echo "$summary"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

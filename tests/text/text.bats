@@ -1,0 +1,84 @@
+#!/usr/bin/env bats
+# The text holds what it says: code, terminal sessions, figures, links, the
+# behaviour matrix and the pictures. How to write each of them stands at the
+# top of tests/text/sessions.sh and of the files in tests/text/.
+
+bats_require_minimum_version 1.5.0
+
+export LC_ALL=C
+
+setup_file() {
+  cd "$BATS_TEST_DIRNAME/../.." || return 1
+  # Built here, so that nothing is left for the sessions to build.
+  unset MAKEFLAGS MFLAGS MAKELEVEL
+  make client build/talk step1-trace step2-trace step3-trace step4-trace \
+    step5-trace >"$BATS_FILE_TMPDIR/make" 2>&1 || {
+    cat "$BATS_FILE_TMPDIR/make"
+    return 1
+  }
+}
+
+setup() {
+  cd "$BATS_TEST_DIRNAME/../.." || return 1
+}
+
+# play FILE HEADING: the terminal sessions of a chapter. Where one cannot be
+# played the others are, and then the test is skipped.
+play() {
+  local status=0
+  tests/text/sessions.sh "$1" "$2" >"$BATS_TEST_TMPDIR/played" 2>&1 || status=$?
+  if [ "$status" -eq 3 ]; then
+    skip "$(sed -n 's/^ *skipped: //p' "$BATS_TEST_TMPDIR/played" | sort -u)"
+  fi
+  cat "$BATS_TEST_TMPDIR/played"
+  return "$status"
+}
+
+check() {
+  local program=$1
+  shift
+  awk -f "tests/text/$program.awk" "$@"
+}
+
+@test "tutorial: the code is that of the servers, and all of it is there" {
+  check blocks TUTORIAL.md README.md
+}
+
+@test "tutorial: sessions of chapter 1" { play TUTORIAL.md 'Chapter 1:'; }
+@test "tutorial: sessions of chapter 2" { play TUTORIAL.md 'Chapter 2:'; }
+@test "tutorial: sessions of chapter 3" { play TUTORIAL.md 'Chapter 3:'; }
+@test "tutorial: sessions of chapter 4" { play TUTORIAL.md 'Chapter 4:'; }
+@test "tutorial: sessions of chapter 5" { play TUTORIAL.md 'Chapter 5:'; }
+@test "tutorial: sessions before and after the chapters" { play TUTORIAL.md '!Chapter [1-5]:'; }
+
+@test "tutorial: figures are those that were measured" {
+  local summary=tests/bench/results/summary.txt
+  if [ -r "$summary" ]; then
+    check figures "$summary" TUTORIAL.md README.md
+  else
+    check figures TUTORIAL.md README.md
+  fi
+}
+
+@test "tutorial: links lead somewhere" {
+  check links TUTORIAL.md README.md
+}
+
+@test "tutorial: the behaviour matrix is that of its tests" {
+  check matrix tests/servers/matrix.bats TUTORIAL.md
+}
+
+@test "tutorial: the pictures are drawn from their texts" {
+  local picture
+  sh tests/pictures/make "$BATS_TEST_TMPDIR"
+  for picture in tests/pictures/*.svg; do
+    cmp "$picture" "$BATS_TEST_TMPDIR/${picture##*/}" || {
+      echo "$picture is not what its text says: run tests/pictures/make"
+      return 1
+    }
+  done
+  # And none is missing.
+  for picture in "$BATS_TEST_TMPDIR"/*.svg; do
+    cmp "$picture" "tests/pictures/${picture##*/}"
+  done
+}
