@@ -60,6 +60,11 @@ build/step5-trace: 05-kqueue-timers/server.c $(TRACED) $(LAYER)
 	$(TRACE) 05-kqueue-timers/server.c
 	$(LINK)
 
+# A story on each, recorded: build/stepN.html, to step through in a browser.
+step1-player step2-player step3-player step4-player step5-player: build/talk
+	@step=$@; step=$${step%-player}; $(MAKE) -s $$step-trace && \
+		sh tools/record.sh build/$$step-trace
+
 client: build/client
 
 build/client: tools/client.c
@@ -70,7 +75,7 @@ build/kqueue_test: tests/kqueue_test.c $(LAYER)
 	@mkdir -p build
 	$(CC) $(CFLAGS) -pthread -o $@ tests/kqueue_test.c `sh linux/flags`
 
-build/talk: tools/talk.c
+build/talk: tools/talk.c tools/buffers.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) -o $@ tools/talk.c
 
@@ -144,6 +149,7 @@ help:
 	@echo 'make step1 ... step5    build one server; then ./step3 [port]'
 	@echo 'make                    build all five'
 	@echo 'make step3-trace        build/step3-trace prints each system call'
+	@echo 'make step3-player       a real run of it, to step through in a browser'
 	@echo 'make client             build/client tries a running server'
 	@echo 'make test               run the tests (needs bats)'
 	@echo 'make test-long          the tests with chance in them, for minutes'
@@ -153,3 +159,4 @@ help:
 
 .PHONY: all client programs test test-long matrix bench bench-quick clean help
 .PHONY: step1-trace step2-trace step3-trace step4-trace step5-trace
+.PHONY: step1-player step2-player step3-player step4-player step5-player
