@@ -57,9 +57,11 @@ build/talk: tools/talk.c
 	$(CC) $(CFLAGS) -o $@ tools/talk.c
 
 # A real run of a server, to step through in a browser: build/step1.html ...
-step1-player step2-player step3-player step4-player step5-player: all talk \
-	step1-trace step2-trace step3-trace step4-trace step5-trace
-	@sh tools/record.sh `expr $@ : '\(step[1-5]\)'`
+
+step1-player step2-player step3-player step4-player step5-player: build/talk \
+	build/step1-trace build/step2-trace build/step3-trace \
+	build/step4-trace build/step5-trace
+	@sh tools/record.sh build/`expr $@ : '\(step[1-5]\)'`-trace
 
 # The tests: `make -f tests/Makefile` has more.
 

@@ -63,17 +63,17 @@ $2 == "call" { call = $4; called = ms }
 $2 == "asleep" { turn("server", call, called) }
 $2 == "return" { back = ms }
 $2 == "does" { word[$3] = $4 }
-$2 == "client" && $6 != "connecting" && !($3 in ended) {
-  sent[$3] = $8
-  got[$3] = $10
-  if ($6 == "eof" || $6 == "reset") {
+$2 == "client" && $4 != "connecting" && !($3 in ended) {
+  sent[$3] = $6
+  got[$3] = $8
+  if ($4 == "eof" || $4 == "reset") {
     ended[$3] = ms
     turn($3, "over", ms)
     if (ms >= TERM && term == 0)
       term = ms
-  } else if ($10 >= $8)
+  } else if ($8 >= $6)
     turn($3, "calm", ms)
-  else if ($11 == "receive" && $12 > 0)
+  else if ($9 == "receive" && $10 > 0)
     turn($3, word[$3] ~ /^(put|fill|shut|stay)$/ ? "deaf" : "calm", ms)
   else
     turn($3, "waits", ms)

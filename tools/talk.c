@@ -165,7 +165,8 @@ static void misuse(const char *what)
 /*
  * A line is TIME KIND and more, as in record.h:
  *
- *     0.5000 client B2 port 40312 open sent 5 got 0 receive 0 send 0
+ *     0.5000 port B2 40312       the second client B has this port
+ *     0.5000 client B2 open sent 5 got 0 receive 0 send 0 writable
  *     0.5000 does B put 5        clients B do this, until
  *     0.7000 done B              they have
  *     0.9000 scene full all four buffers are full
@@ -221,9 +222,8 @@ static void tell_client(struct client *c)
 
     if (c->number > 1)
         snprintf(name, sizeof name, "%d", c->number);
-    snprintf(line, sizeof line, "client %c%s port %d %s sent %llu got %llu",
-             c->name, name, c->port, c->state,
-             (unsigned long long)(c->put + c->said),
+    snprintf(line, sizeof line, "client %c%s %s sent %llu got %llu", c->name,
+             name, c->state, (unsigned long long)(c->put + c->said),
              (unsigned long long)(c->got + c->heard));
     if (c->fd >= 0) {
         struct pollfd p = {c->fd, POLLOUT, 0};
@@ -234,6 +234,8 @@ static void tell_client(struct client *c)
     }
     if (strcmp(line, c->told) == 0)
         return;
+    if (strcmp(c->state, "open") == 0 && strstr(c->told, " open ") == NULL)
+        tell("port %c%s %d", c->name, name, c->port);
     memcpy(c->told, line, sizeof line);
     tell("%s", line);
 }

@@ -19,7 +19,18 @@ function copy_of(file,   line) {
   close(file)
 }
 
+# Tenths of a millisecond are enough to look at.
+function record_of(file,   line, space) {
+  while ((getline line < file) > 0) {
+    gsub(/&/, "\\&amp;", line)
+    gsub(/</, "\\&lt;", line)
+    space = index(line, " ")
+    printf "%.4f%s\n", substr(line, 1, space - 1), substr(line, space)
+  }
+  close(file)
+}
+
 /<!-- include .* -->/ { copy_of(player "/" $3); next }
 /<!-- source -->/ { text_of(source); next }
-/<!-- record -->/ { text_of(record); next }
+/<!-- record -->/ { record_of(record); next }
 { gsub(/STEP/, name); print }

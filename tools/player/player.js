@@ -46,8 +46,8 @@ function read() {
   let call = null, set = '', file = '';
 
   for (const line of record) {
-    const m = /^\S+ client (\S+) port (\d+)/.exec(line);
-    if (m && m[2] !== '0') clientOf.set(Number(m[2]), m[1]);
+    const m = /^\S+ port (\S+) (\d+)$/.exec(line);
+    if (m) clientOf.set(Number(m[2]), m[1]);
   }
 
   function frame(kind, time) {
@@ -97,7 +97,7 @@ function read() {
     }
     case 'log': log.push(text); break;
     case 'client': {
-      const state = { name: rest[0], how: rest[3], ...pairs(rest.slice(4)), time };
+      const state = { name: rest[0], how: rest[1], ...pairs(rest.slice(2)), time };
       const before = clients.get(state.name);
       // Since when it waits for bytes.
       if (state.sent > state.got && /^(open|half)$/.test(state.how))
