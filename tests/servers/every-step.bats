@@ -2,7 +2,7 @@
 # What several steps must do, or all of them: the same test against each, at
 # the same time. The functions are in lib/checks.bash.
 
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # see lib/server.bash
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # see lib/server.bash
 load ../lib/checks
 
 # each_of "STEP ..." COMMAND: the command once for each of the steps, in a shell
