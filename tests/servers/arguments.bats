@@ -27,18 +27,30 @@ check_too_many() {
   [ "$1" -eq 5 ] || refused "$1" 0 1000
 }
 
-# 9999, whether or not somebody has it now.
-check_default_port() {
-  launch "$ROOT/step$1"
+# takes STEP PORT [ARGUMENT]: it listens there, or somebody else does just now.
+takes() {
+  launch "$ROOT/step$1" ${3:+"$3"}
   wait_until started
   if grep -q . "$LOG"; then
-    equal "$(cat "$LOG")" 'listening on 127.0.0.1:9999'
+    equal "$(cat "$LOG")" "listening on 127.0.0.1:$2"
+    kill -KILL "$server"
+    ended
     return
   fi
   ended
   equal "$ended_with" 1
-  grep -q "^step$1: bind 127.0.0.1:9999: Address " "$ERRORS"
+  grep -q "^step$1: bind 127.0.0.1:$2: Address " "$ERRORS"
   rm "$ERRORS"
+}
+
+check_default_port() { takes "$1" 9999; }
+
+# The largest there is, and the largest and smallest first digit.
+@test "every step: ports to the last one" {
+  local step port
+  for step in 1 2 3 4 5; do
+    for port in 65535 9998 10007; do takes $step $port $port; done
+  done
 }
 
 check_free_ports() {
