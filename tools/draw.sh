@@ -1,15 +1,14 @@
 #!/bin/sh
-# Draws the pictures of the text from what lies beside this script: *.txt, by
-# awk. Edit a text, run this, and commit both.
+# Draws the pictures of the text from what lies beside them: in the folder of a
+# step each NAME.txt, by awk. Edit a text, run this, and commit both.
 #
-#     tests/pictures/make          draws them here
-#     tests/pictures/make FOLDER   draws them there
-#     tests/pictures/make -r       records waiting.txt anew, from a real run, and
-#                                  draws; needs ./step1, build/talk and a bash
-#                                  that knows EPOCHREALTIME (5 and later)
+#     sh tools/draw.sh           draws them there
+#     sh tools/draw.sh FOLDER    draws all of them here
+#     sh tools/draw.sh -r        records 01-blocking/waiting.txt anew, from a real
+#                                run, and draws; needs ./step1, build/talk and a
+#                                bash that knows EPOCHREALTIME (5 and later)
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
+root=$(cd "$(dirname "$0")/.." && pwd)
 
 # Client A is served and stays; B connects, sends at once, and waits for A.
 record() {
@@ -51,16 +50,19 @@ record() {
         $1 = ""
         printf "%7.1f%s\n", ms, $0
       }'
-  } >"$here/waiting.txt"
+  } >"$root/01-blocking/waiting.txt"
 }
 
 if [ "${1-}" = -r ]; then
   record
   shift
 fi
-to=${1:-$here}
-awk -f "$here/waiting.awk" "$here/waiting.txt" |
-  awk -f "$root/tools/draw.awk" >"$to/waiting.svg"
-for name in select-kevent step3-kernel client-life idle-list; do
-  awk -f "$root/tools/draw.awk" "$here/$name.txt" >"$to/$name.svg"
+# The record of a run becomes a timeline, the others are texts for draw.awk.
+for text in "$root"/0[1-5]-*/*.txt; do
+  picture=${text%.txt}.svg
+  [ $# -eq 0 ] || picture=$1/${picture##*/}
+  case $text in
+    */waiting.txt) awk -f "$root/tools/timeline.awk" "$text" ;;
+    *) cat "$text" ;;
+  esac | awk -f "$root/tools/draw.awk" >"$picture"
 done
