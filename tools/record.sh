@@ -31,6 +31,7 @@ fi
 [ $# -ge 1 ] || usage
 program=$1
 shift
+case $program in */*) ;; *) program=./$program ;; esac
 [ -x "$program" ] || {
   echo "$0: no program $program; make step4-trace builds one" >&2
   exit 2
@@ -93,6 +94,7 @@ if [ $# -eq 0 ]; then
     echo "$0: no story $story; give a port, and talk to the server" >&2
     exit 2
   }
+  case $story in */*) ;; *) story=./$story ;; esac
   play "$story"
 else
   echo "recording; Ctrl-C ends it"

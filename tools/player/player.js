@@ -235,6 +235,8 @@ function back(f) {
   const fd = Number(m[1]), result = Number(m[2]);
   const slept = f.call.slept ? ` It slept for ${ms(f.call.end - f.call.start)}.` : '';
 
+  if (result === -1 && /unavailable|would block/i.test(m[3]))
+    return `${f.call.name}() would have to wait, and does not: ${m[3]}.${slept}`;
   if (result === -1) return `${f.call.name}() failed: ${m[3]}.${slept}`;
   switch (f.call.name) {
   case 'kqueue': return `kqueue() made a queue in the kernel: fd ${result}.`;
