@@ -5,7 +5,7 @@
 
 CC = cc
 CFLAGS = -std=gnu99 -O2 -g -Wall -Wextra
-LAYER = linux/flags linux/*.c linux/sys/event.h
+LAYER = linux/flags linux/*.[ch] linux/sys/event.h
 SERVERS = 01-blocking/server.c 02-select/server.c 03-kqueue-basic/server.c \
 	04-kqueue-nonblocking/server.c 05-kqueue-timers/server.c
 
@@ -52,7 +52,7 @@ build/client: tools/client.c
 	@mkdir -p build
 	$(CC) $(CFLAGS) -o $@ tools/client.c
 
-build/talk: tools/talk.c
+build/talk: tools/talk.c tools/buffers.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) -o $@ tools/talk.c
 
@@ -67,8 +67,11 @@ step1-player step2-player step3-player step4-player step5-player: build/talk \
 
 TESTS = $(MAKE) -f tests/Makefile CC='$(CC)' CFLAGS='$(CFLAGS)'
 
-test programs matrix bench bench-quick test-long: all client talk
-	@$(TESTS) $@
+RESULTS = build/bench
+FULL =
+
+test programs matrix bench bench-quick test-long mutants: all client talk
+	@$(TESTS) $@ RESULTS='$(RESULTS)' FULL='$(FULL)'
 
 clean:
 	rm -rf build step1 step2 step3 step4 step5
@@ -81,11 +84,12 @@ help:
 	@echo 'make client             build/client tries a running server'
 	@echo 'make test               run the tests (needs bats)'
 	@echo 'make test-long          the tests with chance in them, for minutes'
+	@echo 'make mutants            break the servers, and see the tests find it'
 	@echo 'make matrix             run those of the behaviour matrix, print it'
 	@echo 'make bench              measure them, minutes; bench-quick: half a one'
 	@echo 'make clean              remove what was built'
 
-.PHONY: all client talk programs test test-long matrix bench bench-quick
+.PHONY: all client talk programs test test-long mutants matrix bench bench-quick
 .PHONY: step1-trace step2-trace step3-trace step4-trace step5-trace
 .PHONY: step1-player step2-player step3-player step4-player step5-player
 .PHONY: clean help

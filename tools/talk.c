@@ -16,6 +16,8 @@
  *     rest          what was put and has not come back comes
  *     echo N        put N and rest at the same time
  *     fill          put until nothing more is taken
+ *     pour N        put N more bytes, or as many of them as are taken
+ *     flood         put what is taken until the connection is lost, read nothing
  *     shut          send no more: shutdown(SHUT_WR)
  *     eof           the server sends no more, without another byte
  *     end eof       the same after any number of right bytes of the stream
@@ -447,36 +449,62 @@ static void set_goals(uint64_t more_put, uint64_t more_get, bool rest)
     transfer();
 }
 
-static void fill(void)
+static short want_room(const struct client *c)
+{
+    (void)c;
+    return POLLOUT;
+}
+
+/* Puts so many bytes, or as many as find room. */
+static void pour(uint64_t most)
 {
     int64_t moved = now();
 
     begin();
     for (size_t i = 0; i < count; i++) {
-        clients[i].put_to = clients[i].put + ENDLESS;
+        clients[i].put_to = clients[i].put + most;
         clients[i].got_to = clients[i].got;
     }
     for (;;) {
-        size_t n = await(transfer_wants, moved + FULL_MS * 1000);
+        size_t n;
+        for (size_t i = 0; i < count; i++)
+            if (clients[i].put == clients[i].put_to)
+                clients[i].done = true;
+        n = unfinished() ? await(transfer_wants, moved + FULL_MS * 1000) : 0;
         if (n == 0)
             return;
         for (size_t i = 0; i < n; i++) {
             struct client *c = &clients[polled_client[i]];
             if (polled[i].revents && send_some(c))
                 moved = now();
-            if (c->put == c->put_to)
+            if (c->put == c->put_to && most == ENDLESS)
                 fail(c, "the server takes without end");
         }
     }
 }
 
-/* ---- Text --------------------------------------------------------------- */
-
-static short want_room(const struct client *c)
+static void flood(void)
 {
-    (void)c;
-    return POLLOUT;
+    if (!begin())
+        misuse("no such client");
+    end_may_come = true;
+    while (unfinished()) {
+        size_t n = await(want_room, now() + limit);
+        if (n == 0)
+            fail(unfinished(), "the connection is not lost");
+        for (size_t i = 0; i < n; i++) {
+            struct client *c = &clients[polled_client[i]];
+            c->put_to = c->put + sizeof block;
+            if (polled[i].revents & (POLLERR | POLLHUP))
+                c->done = true;
+            else if (polled[i].revents)
+                send_some(c);
+        }
+    }
+    end_may_come = false;
 }
+
+/* ---- Text --------------------------------------------------------------- */
 
 static short want_bytes(const struct client *c)
 {
@@ -719,8 +747,9 @@ static void open_one(void)
         set(fd, SOL_SOCKET, SO_RCVBUF, receive_buffer);
     if (send_buffer > 0)
         set(fd, SOL_SOCKET, SO_SNDBUF, send_buffer);
+    /* The BSDs and macOS refuse more than the default before connect(). */
     if (segment > 0)
-        set(fd, IPPROTO_TCP, TCP_MAXSEG, segment);
+        setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
 
     count++;
     clients = grown(clients, sizeof *clients);
@@ -961,7 +990,11 @@ static bool transfer_word(void)
     } else if (is("echo")) {
         set_goals((uint64_t)next_number(), 0, true);
     } else if (is("fill")) {
-        fill();
+        pour(ENDLESS);
+    } else if (is("pour")) {
+        pour((uint64_t)next_number());
+    } else if (is("flood")) {
+        flood();
     } else if (is("send")) {
         each(send_text, next_text());
     } else if (is("expect")) {
@@ -1040,11 +1073,11 @@ static bool record_word(void)
 /* What a group does, for the record: the word and its first argument. */
 static bool tell_word(void)
 {
-    static const char *const bare[] = {"rest", "fill",  "shut",
+    static const char *const bare[] = {"rest", "fill",  "flood", "shut",
                                        "eof",  "reset", "close"};
-    static const char *const told[] = {"open",  "send",  "expect", "put",
-                                       "get",   "echo",  "quiet",  "end",
-                                       "drain", "every", "stay",   "pause"};
+    static const char *const told[] = {
+        "open", "send",  "expect", "put",  "get",   "echo", "quiet",
+        "end",  "drain", "every",  "stay", "pause", "pour"};
 
     for (size_t i = 0; i < sizeof bare / sizeof *bare; i++) {
         if (is(bare[i])) {

@@ -257,16 +257,18 @@ export -f resident
 # connections: what waits in its receive buffers, and in the clients' send
 # buffers. What moves from one to the other, or is there and not acknowledged
 # yet, is counted twice or not at all: so it is counted until it stays the same.
+# A server that has work and gets no processor is not done: it has to sleep.
 unread() {
   local now last='' same=0
   while [ $same -lt 3 ]; do
-    now=$(unread_now)
+    now="$(ps -o state= -p "$server") $(cpu) $(unread_now)"
     same=$((same + 1))
     [ "$now" = "$last" ] || same=0
+    case $now in [RD]*) same=0 ;; esac
     last=$now
     sleep 0.05
   done
-  echo "$last"
+  echo "${last##* }"
 }
 export -f unread
 

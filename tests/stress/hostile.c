@@ -20,26 +20,16 @@
  *
  * Exit status: 0, 1 if the polite client was not served right, 2 for bad use.
  */
-#include <sys/types.h>
-#include <sys/socket.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include "../lib/program.h"
 
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { CLIENTS = 12, LIFE = 40, MESSAGES = 4, LIMIT_MS = 20000 };
+/* LIMIT: microseconds that the polite one may wait. */
+enum { CLIENTS = 12, LIFE = 40, MESSAGES = 4, LIMIT = 20000000 };
 
 /* An act that nothing in the last so many acts came back for waits a little. */
 enum { AHEAD = 200 };
@@ -63,53 +53,25 @@ static struct {
 } polite = {.fd = -1};
 
 static struct sockaddr_in server;
-static uint64_t seed = 1, state;
+static uint64_t seed = 1;
 static unsigned long act;
 static bool print;
 static char junk[65536], block[65536];
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-bad(const char *format, ...)
+static void say_seed(void)
 {
-    va_list list;
-
-    printf("hostile: after %lu acts, %u visits: ", act, polite.visits);
-    va_start(list, format);
-    vprintf(format, list);
-    va_end(list);
-    printf("\n    again: build/hostile -s %llu PORT\n",
-           (unsigned long long)seed);
-    exit(1);
-}
-
-static int64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* xorshift64*, of which the upper half is good. */
-static unsigned chance(unsigned below)
-{
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (unsigned)((state * UINT64_C(2685821657736338717)) >> 33) % below;
+    printf("    after %lu acts, %u visits; again: build/hostile -s %llu PORT\n",
+           act, polite.visits, (unsigned long long)seed);
 }
 
 static int connected(bool small)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0), size = 4096;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0)
         bad("socket: %s", strerror(errno));
     if (small)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    size = 1000; /* a small segment: a small send buffer at the other side */
-    if (small)
-        setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &size, sizeof size);
+        make_small(fd, 4096);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0 &&
         errno != EINPROGRESS)
@@ -118,13 +80,6 @@ static int connected(bool small)
 }
 
 /* ---- The polite client --------------------------------------------------- */
-
-static char polite_byte(size_t at)
-{
-    uint32_t x = ((uint32_t)at + 1) * 2654435761u ^ polite.key;
-
-    return (char)((x ^ x >> 15) >> 8);
-}
 
 static size_t polite_size(void)
 {
@@ -139,7 +94,7 @@ static void visit(void)
 
     polite.fd = connected(false);
     setsockopt(polite.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    polite.key = (polite.visits + 1) * 40503u + 12345u;
+    polite.key = polite.visits + 1;
     polite.message = polite.sent = polite.received = 0;
     polite.size = polite_size();
     polite.shut = false;
@@ -165,7 +120,7 @@ static void polite_receives(void)
     }
     for (ssize_t i = 0; i < n; i++)
         if (polite.received == polite.sent ||
-            block[i] != polite_byte(polite.received++))
+            block[i] != stream(polite.key, polite.received++))
             bad("the polite client: byte %zu is wrong", polite.received);
     if (polite.received == polite.size && ++polite.message < MESSAGES)
         polite.size += polite_size();
@@ -177,7 +132,7 @@ static void polite_sends(void)
     ssize_t sent;
 
     for (size_t i = 0; i < n; i++)
-        block[i] = polite_byte(polite.sent + i);
+        block[i] = stream(polite.key, polite.sent + i);
     sent = send(polite.fd, block, n, 0);
     if (sent < 0 && errno != EAGAIN)
         bad("the polite client: %s", strerror(errno));
@@ -206,7 +161,7 @@ static void polite_turn(int milliseconds)
         shutdown(polite.fd, SHUT_WR);
         polite.shut = true;
     }
-    if (now() - polite.moved > LIMIT_MS)
+    if (now() - polite.moved > LIMIT)
         bad("the polite client waits in vain");
 }
 
@@ -246,11 +201,10 @@ static void drink(struct hostile *h)
 
 static void leave(struct hostile *h, bool reset)
 {
-    struct linger linger = {1, 0};
-
     if (reset)
-        setsockopt(h->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    close(h->fd);
+        close_by_reset(h->fd);
+    else
+        close(h->fd);
     h->fd = -1;
 }
 
@@ -394,7 +348,8 @@ int main(int argc, char **argv)
     server.sin_family = AF_INET;
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     server.sin_port = htons((in_port_t)atoi(argv[optind]));
-    state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    say_where = say_seed;
+    seed_chance(seed);
     be_hostile(acts);
     printf("seed %llu: %lu acts, %u visits\n", (unsigned long long)seed, act,
            polite.visits);

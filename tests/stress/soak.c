@@ -17,25 +17,15 @@
  *
  * Exit status: 0, 1 if something was wrong, 2 for bad use.
  */
-#include <sys/types.h>
-#include <sys/socket.h>
+#include "../lib/program.h"
+
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     LIMIT_MS = 20000,
@@ -53,37 +43,14 @@ struct client {
 
 static struct sockaddr_in server = {.sin_family = AF_INET};
 static char block[65536];
-static char context[100]; /* for messages */
+static char context[100]; /* the arguments that repeat a random run */
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-bad(const char *format, ...)
+static void say_context(void)
 {
-    va_list list;
-
-    printf("soak: %s", context);
-    va_start(list, format);
-    vprintf(format, list);
-    va_end(list);
-    printf("\n");
-    fflush(stdout);
-    exit(1);
+    if (context[0] != '\0')
+        printf("    again: build/soak %s\n", context);
 }
 
-static int64_t now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static void set(int fd, int level, int option, int value)
-{
-    if (setsockopt(fd, level, option, &value, sizeof value) < 0)
-        bad("setsockopt: %s", strerror(errno));
-}
-
-/* A small segment makes small buffers at both sides (tcp(7)). */
 static int open_socket(bool small)
 {
     static const struct timeval limit = {LIMIT_MS / 1000, 0};
@@ -95,9 +62,8 @@ static int open_socket(bool small)
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0)
         bad("setsockopt: %s", strerror(errno));
     if (small) {
-        set(fd, SOL_SOCKET, SO_RCVBUF, 4096);
+        make_small(fd, 4096);
         set(fd, SOL_SOCKET, SO_SNDBUF, 16384);
-        set(fd, IPPROTO_TCP, TCP_MAXSEG, 1000);
     }
     return fd;
 }
@@ -105,21 +71,6 @@ static int open_socket(bool small)
 static bool connected(int fd)
 {
     return connect(fd, (struct sockaddr *)&server, sizeof server) == 0;
-}
-
-static void reset(int fd)
-{
-    struct linger linger = {1, 0};
-
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    close(fd);
-}
-
-static char stream(int client, size_t at)
-{
-    uint32_t x = ((uint32_t)at + 1) * 2654435761u + (uint32_t)client * 40503u;
-
-    return (char)((x ^ x >> 15) >> 8);
 }
 
 /* ---- row ----------------------------------------------------------------- */
@@ -145,7 +96,7 @@ static void row(long n)
         if (memcmp(message, echo, sizeof echo) != 0)
             bad("connection %ld: a wrong echo", i);
         if (i % 3 == 0) {
-            reset(fd);
+            close_by_reset(fd);
             continue;
         }
         shutdown(fd, SHUT_WR);
@@ -162,7 +113,7 @@ static void put_some(struct client *c, int number, size_t most)
     ssize_t n;
 
     for (size_t i = 0; i < most; i++)
-        block[i] = stream(number, c->put + i);
+        block[i] = stream((uint32_t)number, c->put + i);
     n = send(c->fd, block, most, 0);
     if (n < 0 && errno != EAGAIN && errno != EPIPE && errno != ECONNRESET)
         bad("client %d: send: %s", number, strerror(errno));
@@ -179,7 +130,7 @@ static void get_some(struct client *c, int number, size_t most)
         bad("client %d: after %zu bytes: %s", number, c->got, strerror(errno));
     c->ended = n == 0;
     for (ssize_t i = 0; i < n; i++)
-        if (c->got == c->put || block[i] != stream(number, c->got++))
+        if (c->got == c->put || block[i] != stream((uint32_t)number, c->got++))
             bad("client %d: byte %zu is wrong", number, c->got);
 }
 
@@ -249,19 +200,10 @@ enum { CLIENTS = 10, EARLY = 8 }; /* the last ones come later */
 static struct client clients[CLIENTS];
 static int order[CLIENTS]; /* who connected first, second, ... */
 static int arrived;
-static uint64_t state;
 
 static pid_t pid;
 static int out, errors;
 static char said[65536], complained[1024];
-
-static unsigned chance(unsigned below)
-{
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (unsigned)((state * UINT64_C(2685821657736338717)) >> 33) % below;
-}
 
 static int pipe_to(int target[2])
 {
@@ -441,10 +383,9 @@ static void stop(long rounds, unsigned long long seed, bool twice,
     for (long round = 0; round < rounds; round++) {
         int64_t at[2] = {0, INT32_MAX};
         int status;
-        state = (seed + (uint64_t)round) * UINT64_C(0x9e3779b97f4a7c15) + 1;
-        snprintf(context, sizeof context,
-                 "%s 1 %llu: ", twice ? "stop2" : "stop",
-                 seed + (uint64_t)round);
+        seed_chance(seed + (uint64_t)round);
+        snprintf(context, sizeof context, "%s 1 %llu SERVER",
+                 twice ? "stop2" : "stop", seed + (uint64_t)round);
         memset(clients, 0, sizeof clients);
         arrived = 0;
         start(program);
@@ -494,6 +435,7 @@ int main(int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
     long n = argc > 3 ? atol(argv[2]) : 0;
 
+    say_where = say_context;
     signal(SIGPIPE, SIG_IGN);
     server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (argc > 3)
