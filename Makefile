@@ -52,7 +52,7 @@ build/client: tools/client.c
 	@mkdir -p build
 	$(CC) $(CFLAGS) -o $@ tools/client.c
 
-build/talk: tools/talk.c
+build/talk: tools/talk.c tools/buffers.h
 	@mkdir -p build
 	$(CC) $(CFLAGS) -o $@ tools/talk.c
 
