@@ -15,9 +15,11 @@ git ls-files | tar cf - -T - | tar xf - -C "$copy"
 cd "$copy"
 make -s all client talk programs step1-trace step2-trace step3-trace \
   step4-trace step5-trace >/dev/null
+mkdir real
 for step in 1 2 3 4 5; do
-  # A server that takes the place of another one leaves the record of the last.
-  printf '#!/bin/sh\nRECORD=%s/record.$$ exec %s/build/step%d-trace "$@"\n' \
+  # Its messages begin with its name.
+  mv build/step$step-trace real/step$step
+  printf '#!/bin/sh\nRECORD=%s/record.$$ exec %s/real/step%d "$@"\n' \
     "$copy" "$copy" $step >step$step
   chmod +x step$step
   # make must not build it again.
