@@ -84,7 +84,7 @@ play() {
   story
   kill -TERM "$server" 2>/dev/null || true
   status=0
-  wait "$server" || status=$?
+  wait "$server" 2>/dev/null || status=$?
   server=
 }
 
