@@ -39,7 +39,7 @@ load ../lib/checks
 
 @test "step 5: a client that does not read is idle" {
   start 5 0 500
-  talk buffer 4096 A open 1 fill run 'wait_for_line " idle, "' end any
+  talk buffer 4096 A open 1 flood run 'wait_for_line " idle, "'
 }
 
 # One turn finds the timer, which closes the clients, and their bytes.
