@@ -107,3 +107,64 @@ change_refused() { # STEP
     over
   done
 }
+
+# Whatever is missing, the connection waits in the backlog, and the loop would
+# spin: nothing is asked for until a second later.
+waits() { # STEP ERROR
+  complaints_allowed=1
+  with_fault "$1" accept "$2"
+  : >"$failing"
+  talk A open 1 put 5 run 'wait_for_line "accept: "' run uses_no_cpu quiet 0 \
+    run 'rm "$failing"' rest shut eof
+  kill -KILL "$server"
+  ended
+}
+
+@test "errors: step 4: nothing to accept with: no descriptor, no memory" {
+  local error
+  for error in EMFILE ENFILE ENOBUFS ENOMEM; do waits 4 $error; done
+}
+
+@test "errors: step 5: nothing to accept with: no descriptor, no memory" {
+  local error
+  for error in EMFILE ENFILE ENOBUFS ENOMEM; do waits 5 $error; done
+}
+
+# send() takes nothing although the queue said that there is room: kept.
+@test "errors: send() has no room after all" {
+  local step
+  for step in 4 5; do
+    with_fault $step send EAGAIN 1
+    talk A open 1 echo 10 echo 100000 shut eof
+    log_will_have 1 ' closed, 100010 bytes'
+    over
+  done
+}
+
+# A signal in the middle of each of the calls of a client's life.
+@test "errors: EINTR is no error" {
+  local step call
+  for step in 1 2 3 4 5; do
+    for call in recv send; do
+      with_fault $step $call EINTR 2
+      talk A open 1 echo 10 echo 10 echo 10 shut eof
+      log_will_have 1 ' closed, 30 bytes'
+      over
+    done
+  done
+}
+
+# The client is told: a reset, or EOF. The others are served.
+@test "errors: memory for what a client does not take" {
+  local step
+  complaints_allowed=1
+  for step in 4 5; do
+    with_fault $step malloc ENOMEM
+    talk buffer 4096 B open 1 echo 1 run ': >"$failing"' A open 1 flood \
+      run 'rm "$failing"' B echo 100000 shut eof
+    grep -q "^step$step: client [0-9]*: Cannot allocate memory\$" "$ERRORS"
+    log_will_have 1 ' refused, '
+    kill -KILL "$server"
+    ended
+  done
+}

@@ -23,3 +23,31 @@ load ../lib/server
   grep -q "^step2: client $size: select() takes only descriptors below $size\$" \
     "$ERRORS"
 }
+
+# What select() is asked for ends at the highest descriptor that is open, so a
+# server that was once full does not walk over all bits for ever.
+@test "step 2: the walk ends at the highest descriptor that is left" {
+  complaints_allowed=1
+  cat >"$BATS_TEST_TMPDIR/noted.h" <<'END'
+#include <sys/types.h>
+#include <sys/select.h>
+#include <stdio.h>
+static int noted(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *t)
+{
+    fprintf(stderr, "%d\n", n);
+    return select(n, r, w, e, t);
+}
+#define select noted
+END
+  cc -std=gnu99 -include "$BATS_TEST_TMPDIR/noted.h" -o "$BATS_TEST_TMPDIR/step2" \
+    "$ROOT/02-select/server.c"
+  launch "$BATS_TEST_TMPDIR/step2" 0
+  listening
+  talk A open 1 B open 50 echo 1 shut eof A echo 1
+  log_will_have 51 ' closed, '
+  # The listener and A.
+  talk A open 1 echo 1
+  wait_until log_has 52 ' closed, '
+  [ "$(tail -n 1 "$ERRORS")" -lt 10 ] ||
+    fail "select() is asked for $(tail -n 1 "$ERRORS") descriptors"
+}

@@ -20,6 +20,22 @@ load ../lib/checks
   log_will_have 27 ' idle, '
 }
 
+# traced IDLE-MS: the server with its calls in words on stderr
+traced() {
+  complaints_allowed=1
+  (cd "$ROOT" && unset MAKEFLAGS MFLAGS MAKELEVEL && make -s step5-trace)
+  launch "$ROOT/build/step5-trace" 0 "$1"
+  listening
+}
+
+# It would fire for nothing, and once more a millisecond later.
+@test "step 5: the idle timer is rounded up" {
+  [ "$(uname -s)" != NetBSD ] || skip 'timers come early before NetBSD 10'
+  traced 150
+  talk A open 1 echo 1 eof lasted 150
+  equal "$(grep -c '^-> timer 1: add' "$ERRORS")" 1
+}
+
 @test "step 5: the longest silent client leaves first" {
   start 5 0 300
   talk A open 1 B open 1 C open 1 D open 1 C pause 10 echo 1 A pause 10 echo 2 \
@@ -39,7 +55,7 @@ load ../lib/checks
 
 @test "step 5: a client that does not read is idle" {
   start 5 0 500
-  talk buffer 4096 A open 1 fill run 'wait_for_line " idle, "' end any
+  talk buffer 4096 A open 1 flood run 'wait_for_line " idle, "'
 }
 
 # One turn finds the timer, which closes the clients, and their bytes.
@@ -132,6 +148,13 @@ END
   talk A open 1 quiet 300 echo 10 shut eof
 }
 
+@test "step 5: as many are accepted in a turn as wait" {
+  traced 60000
+  talk A open 1 echo 1 run halt B open 50 put 1 run go_on rest
+  equal "$(awk '/^accept\(/ && $3 > 0 { if (++n > most) most = n }
+    / connections* waiting/ { n = 0 } END { print most }' "$ERRORS")" 50
+}
+
 # ---- The end ---------------------------------------------------------------
 
 check_stop() { # SIGNAL
@@ -182,6 +205,20 @@ check_stop() { # SIGNAL
     run '! "$ROOT/build/talk" "$port" B open 1' eof
   ended
   equal "$ended_with" 0
+}
+
+# Its descriptor is closed, and the number may be another's.
+@test "step 5: a stop while out of descriptors asks nothing of the listener" {
+  complaints_allowed=1
+  (cd "$ROOT" && unset MAKEFLAGS MFLAGS MAKELEVEL && make -s step5-trace)
+  launch bash -c 'ulimit -S -n 20 && exec "$1" 0' - "$ROOT/build/step5-trace"
+  listening
+  talk A open 30 run 'wait_for_line "accept:"' \
+    run 'kill -TERM $server; wait_for_line stopping' \
+    run 'sleep 1.5' end any
+  ended
+  equal "$ended_with" 0
+  equal "$(sed -n '/^shutdown(/,$p' "$ERRORS" | grep -c 'READ: enable')" 0
 }
 
 # A stays until the server has ended, or that would be an end without hurry.

@@ -7,7 +7,7 @@ load ../lib/server
 # The last test takes 3 seconds, in which the others run.
 setup_file() {
   cd "$BATS_TEST_DIRNAME/../.." || return 1
-  make -f tests/Makefile build/soak
+  make -f tests/Makefile build/soak build/halts
   {
     build/soak deadline ./step5 && : >"$BATS_FILE_TMPDIR/good"
     : >"$BATS_FILE_TMPDIR/over"
@@ -102,6 +102,14 @@ stopped_and_continued() { # STEP TRANSFERS
 @test "signals: step 5: two SIGTERMs at any moments" {
   run -0 "$ROOT/build/soak" stop2 "$(rounds 100)" $((RANDOM * 1000)) \
     "$ROOT/step5"
+}
+
+@test "signals: step 5: halted at random moments, busy clients lose no byte" {
+  local seconds=3
+  [ -z "${LONG:-}" ] || seconds=10
+  start 5 0 800
+  run -0 "$ROOT/build/halts" "$seconds" $((RANDOM * 1000)) 800 "$port" "$server"
+  run -1 grep -v -e ' connected$' -e ' closed, ' -e '^listening' "$LOG"
 }
 
 @test "signals: step 5: SIGTERM and a client that never reads: 3 seconds" {

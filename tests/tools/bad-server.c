@@ -7,6 +7,7 @@
  *     right      no fault at all, to see that the others are seen by their fault
  *     drop       the last byte of each client is lost
  *     flip       one bit of byte 1000 is wrong
+ *     last       one bit of the last byte of each answer is wrong
  *     twice      byte 1000 comes twice
  *     swap       two clients get each other's bytes
  *     early      a client is closed after 1000 bytes
@@ -77,6 +78,8 @@ static void answer(nfds_t i, size_t length)
         return;
     if (is("flip") && before <= SPOT && spot < length)
         buffer[spot] = (char)(buffer[spot] ^ 4);
+    if (is("last"))
+        buffer[length - 1] = (char)(buffer[length - 1] ^ 4);
     /* Two neighbours, when there are two. */
     if (is("swap") && ((i - 1) ^ 1) + 1 < used)
         to = ((i - 1) ^ 1) + 1;

@@ -89,6 +89,7 @@ check_faults() { # MODE...
 }
 
 @test "client: a byte is wrong, or one too many" { check_faults flip twice late; }
+@test "client: the last byte of what comes together is wrong" { check_faults last; }
 @test "client: two clients get each other's bytes" { check_faults swap; }
 @test "client: closed too early" { check_faults early; }
 @test "client: the server falls silent" { check_faults drop open stall; }
