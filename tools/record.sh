@@ -118,6 +118,11 @@ awk -v last="$last" -v start="$RECORD_START" -v how="$(ended "$status")" '
 ' "$work/sorted" >"$build/$name.record"
 
 source=$(sed -n '1,20s/^[0-9.]* source //p' "$build/$name.record")
+[ -f "$source" ] || source=$tools/../$source
+[ -f "$source" ] || {
+  echo "$0: no source $source of $program" >&2
+  exit 1
+}
 awk -v source="$source" -v record="$build/$name.record" -v name="$name" \
   -v player="$tools/player" -f "$tools/player/page.awk" \
   "$tools/player/player.html" >"$work/page"

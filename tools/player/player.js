@@ -64,6 +64,8 @@ function read() {
     case 'source': file = text; break;
     case 'fd': {
       const state = { fd: Number(rest[0]), kind: rest[1], ...pairs(rest.slice(2)) };
+      // A client without a record of its own, nc perhaps, has a lane all the same.
+      if (state.kind === 'client' && !clientOf.has(state.port)) live(`fd ${state.fd}`, time, 'calm');
       fds.set(state.fd, state);
       biggest = Math.max(biggest, state.receive || 0, state.send || 0);
       break;
@@ -75,7 +77,11 @@ function read() {
     }
     case 'gone':
       if (rest[0] === 'knote') knotes.delete(text.slice(6));
-      else { fds.delete(Number(rest[1])); active.delete(Number(rest[1])); }
+      else {
+        if (lives.has(text)) live(text, time, 'over');
+        fds.delete(Number(rest[1]));
+        active.delete(Number(rest[1]));
+      }
       break;
     case 'call': call = { line: Number(rest[0]), name: rest[1], start: time, words: [], slept: false }; break;
     case 'asleep': {
