@@ -30,10 +30,11 @@
  *    DISPATCH knote, may repeat an EV_CLEAR event of the other filter.
  *  - A kqueue descriptor made by dup() is EBADF. In a child after fork() the
  *    number is EBADF for kevent(), but stays open until close() or exec().
- *  - Beside the kqueue descriptor there may be others, all made when needed: a
- *    timerfd (TIMER), a second epoll set (READ and WRITE of one descriptor, one
- *    with EV_CLEAR), and an eventfd per process (SIGNAL, USER, files). The
- *    first two are closed by the next kqueue() after close() of the queue.
+ *  - Beside the kqueue descriptor there are others, made by kqueue() at high
+ *    numbers: a timerfd (TIMER), a second epoll set (READ and WRITE of one
+ *    descriptor, one with EV_CLEAR), and an eventfd for all queues (SIGNAL,
+ *    USER, files). The first two are closed by the next kqueue() after close()
+ *    of the queue.
  *  - A descriptor closed while a dup() or a child keeps the file open stays in
  *    the epoll set; once it shows up, the set is rebuilt. That repeats a
  *    pending EV_CLEAR event, and ends a nesting of this kqueue in another.
@@ -56,6 +57,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -188,6 +190,27 @@ static int add_helper(struct kqueue *kq, int fd, uint64_t name)
     return fd;
 }
 
+/*
+ * Moves a descriptor of our own to the highest number below 1024 that is free,
+ * or the next one above: those that open() and accept() give the program are
+ * then the ones that it would see on a BSD.
+ */
+static int out_of_the_way(int fd)
+{
+    struct rlimit limit;
+    int moved = -1, number = 1024;
+    if (fd < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return fd;
+    if (limit.rlim_cur < (rlim_t)number)
+        number = (int)limit.rlim_cur;
+    while (moved < 0 && --number > fd)
+        moved = fcntl(fd, F_DUPFD_CLOEXEC, number);
+    if (moved < 0)
+        return fd;
+    close(fd);
+    return moved;
+}
+
 /* ---- the doorbell and the ready list ---- */
 
 static int open_doorbell(void)
@@ -195,7 +218,7 @@ static int open_doorbell(void)
     pthread_mutex_lock(&process_lock);
     int fd = __atomic_load_n(&doorbell, __ATOMIC_ACQUIRE);
     if (fd < 0) {
-        fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+        fd = out_of_the_way(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
         __atomic_store_n(&doorbell, fd, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&process_lock);
@@ -385,12 +408,6 @@ static int set_timer(struct kqueue *kq)
     int64_t top = kq->nheap > 0 ? kq->heap[0]->deadline : 0;
     if (top == kq->timer_set)
         return 0;
-    if (kq->timer_fd < 0)
-        kq->timer_fd = add_helper(
-            kq, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-            TIMERFD);
-    if (kq->timer_fd < 0)
-        return errno;
     struct itimerspec when = {
         .it_value = {.tv_sec = top / NS_PER_S, .tv_nsec = top % NS_PER_S}};
     timerfd_settime(kq->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
@@ -844,8 +861,8 @@ static int sync_masks(struct kqueue *kq, int fd, struct descriptor *d,
     uint32_t want[2];
     wanted_masks(d, want);
     if (want[SHADOW] != 0 && kq->set[SHADOW] < 0)
-        kq->set[SHADOW] =
-            add_helper(kq, epoll_create1(EPOLL_CLOEXEC), SHADOWSET);
+        kq->set[SHADOW] = add_helper(
+            kq, out_of_the_way(epoll_create1(EPOLL_CLOEXEC)), SHADOWSET);
     if (want[SHADOW] != 0 && kq->set[SHADOW] < 0)
         return errno;
     for (int set = MAIN; set <= SHADOW; set++) {
@@ -1359,6 +1376,23 @@ __attribute__((constructor)) static void install_fork_handler(void)
     pthread_atfork(NULL, NULL, forget_in_child);
 }
 
+/*
+ * All descriptors that the queue will need, whatever it holds, so that nothing
+ * fails later for want of one. 0, or an errno.
+ */
+static int open_helpers(struct kqueue *kq)
+{
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    kq->timer_fd = add_helper(kq, out_of_the_way(timer), TIMERFD);
+    if (kq->timer_fd < 0)
+        return errno;
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    kq->set[SHADOW] = add_helper(kq, out_of_the_way(set), SHADOWSET);
+    if (kq->set[SHADOW] < 0 || open_doorbell() < 0)
+        return errno;
+    return 0;
+}
+
 static int adopt(int fd)
 {
     struct kqueue *kq = find_kqueue(fd);
@@ -1375,9 +1409,13 @@ static int adopt(int fd)
     }
     pthread_mutex_lock(&kq->lock);
     reset(kq);
-    __atomic_store_n(&kq->epoch, kq->epoch + 1, __ATOMIC_RELEASE);
+    int error = open_helpers(kq);
+    if (error != 0)
+        reset(kq);
+    else
+        __atomic_store_n(&kq->epoch, kq->epoch + 1, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&kq->lock);
-    return 0;
+    return error;
 }
 
 /*
