@@ -22,7 +22,7 @@ for tool in bats patch; do
   }
 done
 
-tree=build/mutants
+tree=${TREE:-build/mutants}
 rm -rf $tree
 mkdir -p $tree
 tar cf - 0[1-5]-* linux tools tests Makefile TUTORIAL.md README.md |

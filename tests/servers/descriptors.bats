@@ -38,6 +38,7 @@ fewest() {
 
 # One client at a time, each to its end, and after that the next.
 serves_one_at_a_time() { # STEP
+  [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
   complaints_allowed=1
   fewest "$1"
   [ "$least" -lt 15 ]
@@ -53,6 +54,7 @@ serves_one_at_a_time() { # STEP
 
 # Its timers and its output need no more.
 serves_fully() { # STEP
+  [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
   complaints_allowed=1
   fewest "$1"
   talk buffer 4096 A open 1 fill run 'uses_no_cpu' B open 1 put 5 \
@@ -64,6 +66,7 @@ serves_fully() { # STEP
 @test "descriptors: step 5: the fewest are enough for one that does not read" { serves_fully 5; }
 
 @test "descriptors: step 5: the fewest are enough to close one that is idle" {
+  [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
   complaints_allowed=1
   fewest 5 300
   talk A open 1 echo 1 B open 1 put 5 A eof lasted 300 B rest eof lasted 300

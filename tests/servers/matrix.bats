@@ -10,7 +10,7 @@ load ../lib/checks
 
 get_their_bytes() {
   STEP=$1
-  check_many_at_once 200
+  check_many_at_once "$(backlog_of_clients)"
 }
 
 @test "matrix: many clients that each send, half-close and read to EOF get exactly their bytes: step1: yes" { get_their_bytes 1; }
@@ -27,8 +27,8 @@ survives_resets() {
   start "$1"
   talk run halt A open 5 B open 5 put 100 C open 5 put 100 shut A reset \
     B reset C reset run go_on D open 1 reset E open 1 echo 10 reset \
-    F open 1 put 200000 reset G open 1 put 1000 pause 10 reset \
-    H open 1 run halt put 100000 shut run go_on reset \
+    F open 1 pour 200000 reset G open 1 put 1000 pause 10 reset \
+    H open 1 run halt pour 100000 shut run go_on reset \
     I open 1 echo 10000 shut eof
   log_will_have 1 ' closed, 10000 bytes echoed'
 }
@@ -141,6 +141,7 @@ spins_without_descriptors() {
 }
 
 rests_without_descriptors() {
+  [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
   complaints_allowed=1
   start_with_limit 20 "$1"
   talk A open 5 echo 10 B open 30 run 'wait_for_line accept:' \

@@ -113,8 +113,9 @@ traced() {
 
 @test "step 5: nobody is idle during the stop" {
   start 5 0 300
-  talk A open 1 echo 1 run 'kill -TERM $server' eof \
-    run 'wait_for_line " cut off, 1 bytes"'
+  # Silent from the start: the timer that runs at the stop is for this client.
+  talk A open 1 run 'wait_for_line " connected\$"; kill -TERM $server' eof \
+    run 'wait_for_line " cut off, 0 bytes"'
   ended
   equal "$ended_with" 0
 }
@@ -185,7 +186,7 @@ check_stop() { # SIGNAL
 # close() with bytes unread would send a reset.
 @test "step 5: bytes unread at the stop cause no reset" {
   start 5
-  talk A open 20 echo 1 run halt put 70000 \
+  talk A open 20 echo 1 run halt pour 70000 \
     run 'kill -TERM $server; go_on' end eof
   ended
   equal "$ended_with" 0
@@ -245,11 +246,12 @@ check_second_signal() { # COMMANDS THAT SEND TWO
   check_second_signal 'halt; kill -TERM $server; kill -INT $server; go_on'
 }
 
-# A never reads, B never closes. No connection is cut before the deadline.
+# A never reads, B never closes. No connection is cut before the deadline, but
+# for the 10 ms that timers come early before NetBSD 10.
 @test "step 5: the deadline of the stop" {
   start 5
   talk buffer 4096 A open 1 fill B open 1 echo 2 A mark \
-    run 'kill -TERM $server; wait_for_line "cut off"' end any lasted 3000
+    run 'kill -TERM $server; wait_for_line "cut off"' end any lasted 2980
   ended
   equal "$ended_with" 0
   log_will_have 2 ' cut off, '

@@ -424,7 +424,7 @@ static void deadline(const char *program)
     began = now() - began;
     if (status != 0)
         bad("wait status %d", status);
-    if (began < 3000000 || began > 5000000)
+    if (began < 2980000 || began > 5000000)
         bad("it ends after %lld microseconds", (long long)began);
     if (strstr(said, " cut off, ") == NULL)
         bad("it says: %s", said);

@@ -188,15 +188,17 @@ kevent(K) =
 END
 }
 
-# The size of the buffer: what waits, up to 64 KiB, comes with one recv().
-@test "trace: one recv() takes 60000 bytes" {
-  local step
+# The size of the buffer: what waits, up to 64 KiB, comes with one recv(). Other
+# systems than Linux let less wait.
+@test "trace: one recv() takes all that waits, up to 64 KiB" {
+  local step bytes=60000
+  [ "$(uname -s)" = Linux ] || bytes=16000
   complaints_allowed=1
   for step in 1 2 3 4 5; do
     launch "$ROOT/build/step$step-trace" 0
     listening
-    talk A open 1 echo 1 run halt put 60000 run go_on rest shut eof
-    equal "$(grep -c '^recv([0-9]*) = 60000 bytes$' "$ERRORS")" 1
+    talk A open 1 echo 1 run halt put $bytes run go_on rest shut eof
+    equal "$(grep -c '^recv([0-9]*) = '$bytes' bytes$' "$ERRORS")" 1
     kill -KILL "$server"
     ended
   done
