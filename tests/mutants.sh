@@ -23,14 +23,14 @@ for tool in bats patch; do
 done
 
 tree=${TREE:-build/mutants}
-rm -rf $tree
-mkdir -p $tree
+rm -rf "$tree"
+mkdir -p "$tree"
 tar cf - 0[1-5]-* linux tools tests Makefile TUTORIAL.md README.md |
-  (cd $tree && tar xf -)
+  (cd "$tree" && tar xf -)
 unset MAKEFLAGS MFLAGS MAKELEVEL
-in_tree() { (cd $tree && "$@"); }
-build() { in_tree "${MAKE:-make}" -s all client talk programs >$tree/make.log 2>&1; }
-build || { cat $tree/make.log; exit 1; }
+in_tree() { (cd "$tree" && "$@"); }
+build() { in_tree "${MAKE:-make}" -s all client talk programs >"$tree/make.log" 2>&1; }
+build || { cat "$tree/make.log"; exit 1; }
 
 # Which steps the patch touches: every-step.bats needs to try no others.
 steps() {
@@ -48,23 +48,23 @@ for patch; do
   STEPS=${STEPS% }
   if [ -n "$STEPS" ]; then export STEPS; else unset STEPS; fi
   verdict=
-  if ! in_tree patch -s -p1 <"$patch" >$tree/patch.log 2>&1; then
+  if ! in_tree patch -s -p1 <"$patch" >"$tree/patch.log" 2>&1; then
     verdict='does not apply'
-    (cd $tree && find . -name '*.rej' -exec rm -f {} +)
+    (cd "$tree" && find . -name '*.rej' -exec rm -f {} +)
   elif ! build; then
     verdict='does not compile'
   elif [ -n "${FULL:-}" ]; then
     in_tree sh tests/run.sh tests/servers/*.bats tests/stress/*.bats \
-      tests/tools/*.bats >$tree/tap 2>&1
-    red=$(sed -n 's/^not ok [0-9]* //p' $tree/tap | sort -u | paste -s -d ';' -)
+      tests/tools/*.bats >"$tree/tap" 2>&1
+    red=$(sed -n 's/^not ok [0-9]* //p' "$tree/tap" | sort -u | paste -s -d ';' -)
     [ -n "$red" ] || verdict='is not seen by any test'
   else
     # The name as a regular expression that matches nothing else.
     in_tree bats --tap -f "^$(printf '%s\n' "$test" | sed 's/[][()|*+?.^$\\{}]/\\&/g')\$" \
-      "$file" >$tree/tap 2>&1
+      "$file" >"$tree/tap" 2>&1
     red=$test
-    grep -q '^not ok' $tree/tap || verdict="is not seen by $file: $test"
-    grep -q '^1\.\.1$' $tree/tap || verdict="names no test: $file: $test"
+    grep -q '^not ok' "$tree/tap" || verdict="is not seen by $file: $test"
+    grep -q '^1\.\.1$' "$tree/tap" || verdict="names no test: $file: $test"
   fi
   if [ -z "$verdict" ]; then
     seen=$((seen + 1))
@@ -72,7 +72,7 @@ for patch; do
   else
     missed=$((missed + 1))
     echo "not ok $name $verdict"
-    cp $tree/tap "$tree/$name.tap" 2>/dev/null
+    cp "$tree/tap" "$tree/$name.tap" 2>/dev/null
   fi
   # As it was. (patch -R would leave an old one behind if it did not apply.)
   sed -n 's,^+++ b/,,p' "$patch" | while read -r changed; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Signals in the middle of transfers. LONG=1 takes more of everything.
 
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # see lib/server.bash
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # see lib/server.bash
 load ../lib/server
 
 # The last test takes 3 seconds, in which the others run.
