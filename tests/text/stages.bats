@@ -335,9 +335,14 @@ pushes_back() {
 sends_the_rest() {
   start "$STAGE"
   case $1 in
-    yes) talk buffer 4096 A open 1 pour 10000000 shut rest eof ;;
+    yes) # B speaks, until the server has seen the end of A if it looks.
+      talk buffer 4096 A open 1 pour 10000000 shut B open 1 ping 200 1 1000 A rest eof
+      ;;
     no)
-      run -1 talk buffer 4096 A open 1 pour 10000000 shut rest
+      # Closed, although A has read nothing yet; what it gets is too little.
+      run -1 talk buffer 4096 A open 1 put 10000000 shut \
+        run 'wait_for_line "^client .* closed,"' rest
+      log_will_have 1 '^client .* closed,'
       end_server
       ;;
   esac
