@@ -435,14 +435,14 @@ closes_the_idle() {
 
 # In one batch: the timer, which serves the client, and the client's own event.
 meets_no_stale_event() {
-  start "$STAGE" 0 500
+  start "$STAGE" 0 2000
   case $1 in
     yes)
-      SERVER_PID=$server talk A open 1 fill signal STOP pause 700 drain 300 signal CONT rest
+      SERVER_PID=$server talk A open 1 fill signal STOP pause 2200 drain 300 signal CONT rest
       ;;
     no)
       complaints_allowed=1
-      SERVER_PID=$server run -1 talk A open 1 fill signal STOP pause 700 drain 300 \
+      SERVER_PID=$server run -1 talk A open 1 fill signal STOP pause 2200 drain 300 \
         signal CONT rest
       grep -q 'No such file or directory' "$ERRORS"
       ;;
