@@ -93,10 +93,11 @@ browser_looks() {
     "{\"features\": [{\"name\": \"prefers-color-scheme\", \"value\": \"$3\"}]}"
 }
 
-# browser_key KEY: as WebDriver names it, U+E012 left, E014 right, E010 End,
-# E011 Home, E00E page up, E00F page down; or a letter.
+# browser_key KEY: as WebDriver names it, in JSON's way, whatever the locale:
+# \ue012 left, \ue014 right, \ue010 End, \ue011 Home, \ue00e page up, \ue00f
+# page down; or a letter.
 browser_key() {
-  browser POST /actions "$(jq -n --arg key "$1" '{actions: [{type: "key",
+  browser POST /actions "$(jq -an --argjson key "\"$1\"" '{actions: [{type: "key",
     id: "keys", actions: [{type: "keyDown", value: $key},
     {type: "keyUp", value: $key}]}]}')" >/dev/null
 }

@@ -125,16 +125,16 @@ frame() {
   browser_open "$pages/step3.html"
   last=$(browser_run 'return frames.length')
   frame 1
-  browser_key $'\ue014' # right
-  browser_key $'\ue014'
+  browser_key '\ue014' # right
+  browser_key '\ue014'
   frame 3
-  browser_key $'\ue012' # left
+  browser_key '\ue012' # left
   frame 2
-  browser_key $'\ue010' # End
+  browser_key '\ue010' # End
   frame "$last"
-  browser_key $'\ue011' # Home
+  browser_key '\ue011' # Home
   frame 1
-  browser_key $'\ue00f' # page down: the first scene
+  browser_key '\ue00f' # page down: the first scene
   frame "$(browser_run 'return scenes[0].frame + 1')"
   browser_run '$("last").click()'
   frame "$last"
@@ -155,7 +155,7 @@ frame() {
   frame 17
   browser_open "$pages/step3.html" '#full'
   frame "$(browser_run 'return scenes.find((s) => s.name === "full").frame + 1')"
-  browser_key $'\ue014'
+  browser_key '\ue014'
   for _ in $(seq 100); do
     [ "$(browser_run 'return location.hash')" = '#full' ] || break
     sleep 0.05
