@@ -553,8 +553,8 @@ static void process_events(int listener)
         err(1, "kevent");
     /*
      * An event is stale when its client was closed earlier in the batch. None
-     * is here: a client has one knote enabled, so one event, and only that
-     * closes it.
+     * is here: a client has one knote enabled, so one event, and in this walk
+     * only that closes it.
      */
     for (int i = 0; i < n; i++)
         if (events[i].filter == EVFILT_READ || events[i].filter == EVFILT_WRITE)

@@ -1328,13 +1328,10 @@ static void reset(struct kqueue *kq)
         __atomic_store_n(&kq->epoch, kq->epoch + 1, __ATOMIC_RELEASE);
 }
 
-/* Has the program closed it? A helper that is still registered says no. */
+/* Has the program closed it? The timerfd, if still registered, says no. */
 static bool is_gone(struct kqueue *kq)
 {
-    int helper = kq->timer_fd >= 0 ? kq->timer_fd : kq->set[SHADOW];
-    if (helper < 0 && kq->bell_on)
-        helper = __atomic_load_n(&doorbell, __ATOMIC_ACQUIRE);
-    return (kq->epoch & 1) && helper >= 0 && !same_file(kq->fd, helper);
+    return (kq->epoch & 1) && !same_file(kq->fd, kq->timer_fd);
 }
 
 static void sweep(void)

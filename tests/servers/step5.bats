@@ -216,7 +216,7 @@ check_stop() { # SIGNAL
   listening
   talk A open 30 run 'wait_for_line "accept:"' \
     run 'kill -TERM $server; wait_for_line stopping' \
-    run 'sleep 1.5' end any
+    run 'wait_for_line "<- timer 3: expired"' end any
   ended
   equal "$ended_with" 0
   equal "$(sed -n '/^shutdown(/,$p' "$ERRORS" | grep -c 'READ: enable')" 0

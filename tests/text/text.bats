@@ -4,20 +4,16 @@
 # top of tests/text/sessions.sh and of the files in tests/text/.
 
 bats_require_minimum_version 1.5.0
+load ../lib/make
 
 export LC_ALL=C
 
 setup_file() {
-  cd "$BATS_TEST_DIRNAME/../.." || return 1
   # Built here, so that nothing is left for the sessions to build: what they
   # make, and all stages, which blocks.awk looks at.
-  unset MAKEFLAGS MFLAGS MAKELEVEL
   # shellcheck disable=SC2046 # targets
-  make client talk stages $(sed -n 's/^[1-9]$ make \([-.a-z0-9]*\).*/\1/p' TUTORIAL.md) \
-    >"$BATS_FILE_TMPDIR/make" 2>&1 || {
-    cat "$BATS_FILE_TMPDIR/make"
-    return 1
-  }
+  make_quietly client talk stages $(sed -n 's/^[1-9]$ make \([-.a-z0-9]*\).*/\1/p' \
+    "$BATS_TEST_DIRNAME/../../TUTORIAL.md")
 }
 
 setup() {

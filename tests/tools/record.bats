@@ -3,17 +3,12 @@
 
 # shellcheck disable=SC2016,SC2030,SC2031
 bats_require_minimum_version 1.5.0
+load ../lib/make
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 
 setup_file() {
-  unset MAKEFLAGS MFLAGS MAKELEVEL
-  cd "$ROOT" || return 1
-  "${MAKE:-make}" build/talk step1-trace step2-trace step3-trace step4-trace \
-    step5-trace >"$BATS_FILE_TMPDIR/make" 2>&1 || {
-    cat "$BATS_FILE_TMPDIR/make"
-    return 1
-  }
+  make_quietly build/talk step1-trace step2-trace step3-trace step4-trace step5-trace
 }
 
 setup() {

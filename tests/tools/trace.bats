@@ -4,13 +4,10 @@
 
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # see lib/server.bash
 load ../lib/server
+load ../lib/make
 
 setup_file() {
-  # A make of its own, not a part of the one that runs the tests.
-  unset MAKEFLAGS MFLAGS MAKELEVEL
-  cd "$BATS_TEST_DIRNAME/../.." || return 1
-  "${MAKE:-make}" step1-trace step2-trace step3-trace step4-trace step5-trace \
-    >"$BATS_FILE_TMPDIR/make" 2>&1 || { cat "$BATS_FILE_TMPDIR/make" && return 1; }
+  make_quietly step1-trace step2-trace step3-trace step4-trace step5-trace
 }
 
 normal_trace() {

@@ -1,0 +1,12 @@
+# shellcheck shell=bash
+# make_quietly TARGET...: in a setup_file(), a make of its own, not a part of
+# the one that runs the tests; what it says is shown only when it fails.
+make_quietly() {
+  (
+    unset MAKEFLAGS MFLAGS MAKELEVEL
+    cd "$BATS_TEST_DIRNAME/../.." && "${MAKE:-make}" "$@"
+  ) >"$BATS_FILE_TMPDIR/make" 2>&1 || {
+    cat "$BATS_FILE_TMPDIR/make"
+    return 1
+  }
+}
