@@ -68,6 +68,10 @@ build/talk: tools/talk.c tools/buffers.h
 $(STEPS:=-player): build/talk $(TRACES)
 	@sh tools/record.sh build/`expr $@ : '\(step[1-5]\)'`-trace
 
+# make exercise-3.3, mark-3.3, hint-3.3, solution-3.3, marks
+
+include exercises/make.mk
+
 # The tests: `make -f tests/Makefile` has more.
 
 TESTS = $(MAKE) -f tests/Makefile CC='$(CC)' CFLAGS='$(CFLAGS)'
@@ -87,6 +91,7 @@ help:
 	@echo 'make step3-trace        build/step3-trace prints each system call'
 	@echo 'make step3.2            build a stage of TUTORIAL.md; make stages  all'
 	@echo 'make step3-player       build/step3.html: a real run, call by call'
+	@echo 'make exercise-3.3       begin an exercise; mark-3.3  is it right? make marks  all'
 	@echo 'make client             build/client tries a running server'
 	@echo 'make test               run the tests (needs bats)'
 	@echo 'make test-long          the tests with chance in them, for minutes'

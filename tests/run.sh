@@ -10,19 +10,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-if ! command -v bats >/dev/null 2>&1; then
-  {
-    echo 'The tests need bats, which is not installed. This installs it:'
-    case $(uname -s) in
-      Darwin) echo '    brew install bats-core' ;;
-      FreeBSD | DragonFly) echo '    pkg install bats-core' ;;
-      OpenBSD) echo '    pkg_add bats' ;;
-      NetBSD) echo '    pkgin install bats' ;;
-      *) echo '    apt-get install bats     (or your system'\''s package of bats-core)' ;;
-    esac
-  } >&2
-  exit 1
-fi
+sh tools/need-bats.sh 'make test' || exit 1
 
 # Two are run alone, by .ci/run: the player's tests, in a browser, take as long as
 # all others, and the story on five servers runs by the clock.

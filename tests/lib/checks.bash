@@ -2,7 +2,7 @@
 # What every server must do, as functions that step1.bats ... step5.bats call,
 # each with its own STEP. (bats 1.8 cannot make tests in a loop.)
 
-load ../lib/server
+load ../../tests/lib/server # from wherever a test lies
 
 # Clients that may wait in the backlog: 128 is that of macOS and of the BSDs. On
 # Linux more than one turn of a server takes.
@@ -159,7 +159,7 @@ check_log_reader_gone() {
   local line
   complaints_allowed=1
   mkfifo "$BATS_TEST_TMPDIR/fifo"
-  LOG=$BATS_TEST_TMPDIR/fifo launch "$ROOT/step$STEP" 0
+  LOG=$BATS_TEST_TMPDIR/fifo launch "$(program "$STEP")" 0
   exec 8<"$BATS_TEST_TMPDIR/fifo"
   read -r -t "$LIMIT" line <&8
   exec 8<&-
@@ -170,7 +170,7 @@ check_log_reader_gone() {
 
 check_port_in_use() {
   start "$STEP"
-  run -1 --separate-stderr limited "$ROOT/step$STEP" "$port"
+  run -1 --separate-stderr limited "$(program "$STEP")" "$port"
   equal "$output" ''
   # musl says it with one word less.
   equal "${stderr/Address in use/Address already in use}" \
@@ -182,7 +182,7 @@ check_restart() {
   start "$STEP"
   talk A open 1 echo 100 run 'kill -KILL $server' eof
   ended
-  launch "$ROOT/step$STEP" "$port"
+  launch "$(program "$STEP")" "$port"
   listening
   talk A open 1 echo 100 shut eof
 }
@@ -240,7 +240,7 @@ check_partial_writes() {
 
 # A sanitizer keeps freed memory and notes of its own.
 needs_plain_memory() {
-  ! grep -q -e __asan_init -e __tsan_init "$ROOT/step$STEP" ||
+  ! grep -q -e __asan_init -e __tsan_init "$(program "$STEP")" ||
     skip 'built with a sanitizer: no memory can be measured'
 }
 

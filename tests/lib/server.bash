@@ -93,9 +93,15 @@ listening() {
   }
 }
 
+# The program of a step. An exercise has another one marked in its place.
+program() { # STEP
+  echo "${PROGRAM:-$ROOT/step$1}"
+}
+
 # start STEP [ARGUMENT...]: the server of this step, port 0 if nothing is said.
 start() {
-  local program="$ROOT/step$1"
+  local program
+  program=$(program "$1")
   shift
   [ $# -gt 0 ] || set -- 0
   launch "$program" "$@"
@@ -104,7 +110,7 @@ start() {
 
 # start_with_limit DESCRIPTORS STEP: at most so many descriptors
 start_with_limit() {
-  launch bash -c 'ulimit -S -n "$1" && exec "$2" 0' - "$1" "$ROOT/step$2"
+  launch bash -c 'ulimit -S -n "$1" && exec "$2" 0' - "$1" "$(program "$2")"
   listening
 }
 

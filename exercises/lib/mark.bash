@@ -1,0 +1,226 @@
+# shellcheck shell=bash disable=SC2016,SC2030,SC2031,SC2034,SC2154 # see server.bash
+# What all mark.bats share. tools/exercise.sh has built the student's server:
+#
+#     PROGRAM    as it is; `start "$STEP"` starts it on a port of its own
+#     TRACED     tells each system call on stderr, as step3-trace does
+#     SANITIZED  ends with a report at the first wrong access
+#     WORK       the folder: server.c, form.txt, compiler (what it said)
+#
+# A check that fails says in words what was done, expected and seen: `talk` says
+# it by itself, else `told`. A right server comes far below any limit.
+
+LIMIT=${LIMIT:-8}
+load ../../tests/lib/checks
+
+export ASAN_OPTIONS=hard_rss_limit_mb=1024:detect_leaks=0:exitcode=99
+
+# told DID EXPECTED SEEN: what a check that fails has to say.
+told() {
+  echo "done:     $1"
+  echo "expected: $2"
+  echo "seen:     $3"
+  return 1
+}
+
+# is SEEN EXPECTED DID: they are the same.
+is() {
+  [ "$1" = "$2" ] || told "$3" "$2" "${1:-nothing}"
+}
+
+# As in tests/lib/server.bash, and says what was done if it does not come true.
+talk() {
+  local said
+  said=$("$ROOT/build/talk" -t "$LIMIT" "$port" "$@" 2>&1 3>&-) || {
+    told "build/talk PORT $*" 'that all of it comes true (tools/talk.c explains the words)' "$said"
+    return
+  }
+  [ -z "$said" ] || echo "$said"
+}
+
+# A server that eats memory is ended at 1 GiB, where the system can do that.
+launch_limited() {
+  launch bash -c 'ulimit -S -v 1048576 2>/dev/null; exec "$@"' - "$@"
+}
+
+# start_traced [ARGUMENT...], start_sanitized [ARGUMENT...]
+start_traced() {
+  complaints_allowed=1
+  [ $# -gt 0 ] || set -- 0
+  launch_limited "$TRACED" "$@"
+  listening
+}
+start_sanitized() {
+  complaints_allowed=1
+  [ $# -gt 0 ] || set -- 0
+  launch "$SANITIZED" "$@"
+  listening
+}
+
+# The sanitizers have said nothing, and the server is there.
+is_sane() {
+  ! grep -q -e 'Sanitizer' -e 'runtime error' "$ERRORS" || {
+    told 'the server was built with -fsanitize=address,undefined' 'no report' \
+      "$(grep -m 3 -e 'ERROR' -e 'runtime error' -e 'server\.c:' "$ERRORS")"
+    return
+  }
+  kill -0 "$server" 2>/dev/null || told 'clients came and went' 'the server serves on' \
+    'it has ended'
+}
+
+# ---- What is asked of every server -------------------------------------------
+
+compiles_without_warning() {
+  [ ! -s "$WORK/compiler" ] || told "$CC $CFLAGS" 'no warning' "$(head -n 8 "$WORK/compiler")"
+}
+
+# All bytes, in order, whatever the size; the end after the last one.
+echoes_all() {
+  start "$STEP"
+  talk A open 1 echo 1 echo 12 echo 65535 echo 65537 put 200000 shut rest eof \
+    B open 20 put 5000 shut rest eof C open 1 shut eof
+}
+
+# Clients of all kinds leave, at rest and with bytes on the way; served after it.
+survives_resets() {
+  start "$STEP"
+  talk A open 1 echo 10 reset buffer 4096 B open 1 fill reset \
+    C open 1 pour 100000 close D open 1 echo 70000 shut eof
+}
+
+# For steps 2 to 5: nobody waits for one that says nothing.
+serves_others_meanwhile() {
+  start "$STEP"
+  talk A open 1 echo 5 B open 1 echo 7000 C open 10 echo 100 A echo 1 shut eof \
+    B echo 1 shut eof
+}
+
+# Open descriptors of the server.
+descriptors() {
+  if [ -d "/proc/$server/fd" ]; then
+    set -- "/proc/$server/fd/"*
+    echo $#
+  else
+    lsof -a -p "$server" -d '0-99999' 2>/dev/null | grep -c -v COMMAND
+  fi
+}
+export -f descriptors
+
+has_descriptors() { [ "$(descriptors)" -eq "$1" ]; }
+
+# Each client that leaves, in whatever way, gives its descriptor back.
+gives_descriptors_back() {
+  [ -d /proc/self/fd ] || command -v lsof >/dev/null || skip 'needs /proc or lsof'
+  local before i
+  local -a all=()
+  start "$STEP"
+  talk A open 1 echo 1 shut eof
+  wait_until grep -q ' closed, ' "$LOG"
+  before=$(descriptors)
+  for ((i = 0; i < 10; i++)); do
+    all+=(A open 1 echo 3 close B open 1 echo 3 shut eof close C open 1 echo 3 reset)
+  done
+  talk "${all[@]}"
+  wait_until has_descriptors "$before" >/dev/null ||
+    told '30 clients came and left: closed, half-closed, reset' \
+      "$before descriptors, as before" "$(descriptors)"
+}
+
+# While nobody wants anything it sleeps. A spin is seen by its state, not by its
+# time, of which a busy machine gives it a share only.
+sleeps() { # WHEN
+  if [ -r "/proc/$server/stat" ]; then
+    local i line running=0
+    for ((i = 0; i < 100; i++)); do
+      read -r line <"/proc/$server/stat"
+      case ${line##*) } in R*) running=$((running + 1)) ;; esac
+      sleep 0.003
+    done
+    [ $running -lt 50 ] || told "$1" 'the server sleeps' \
+      "it was running in $running of 100 looks: it spins"
+  else
+    uses_no_cpu
+  fi
+}
+sleeps_at_rest() {
+  start "$STEP"
+  talk A open 5 echo 1000 B open 1 echo 70000 shut eof C open 1 echo 1 reset
+  sleeps 'six clients have left, five are connected and silent'
+}
+
+# Stopped and continued, in its sleep and at work: some calls fail with EINTR.
+survives_stop_and_continue() {
+  start "$STEP"
+  talk run 'halt; go_on' A open 1 run 'halt; go_on' echo 100000 \
+    run 'halt; go_on' shut eof B open 1 echo 1 run 'halt; go_on' shut eof
+}
+
+# A mixed batch in one turn, with the sanitizers.
+is_sane_in_a_crowd() {
+  start_sanitized
+  talk A open 9 put 100 rest run halt A put 3000 B open 9 put 70000 shut \
+    run go_on A rest B rest eof A put 9 shut rest eof \
+    C open 9 echo 10 run halt C put 9 reset D open 9 put 9 run go_on D rest shut eof
+  is_sane
+}
+# The same where one client is served at a time.
+is_sane_one_by_one() {
+  start_sanitized
+  talk A open 1 echo 100 shut eof B open 1 echo 70000 reset C open 1 put 200000 shut rest eof
+  is_sane
+}
+
+# For steps 4 and 5: clients that do not read, again and again, leave no memory.
+gives_memory_back() {
+  local before after round
+  start "$STEP"
+  for round in 1 2 3; do
+    talk buffer 4096 A open 12 fill reset B open 1 echo 1 shut eof
+    [ $round -gt 1 ] || before=$(resident)
+  done
+  after=$(resident)
+  [ $((after - before)) -lt 700 ] ||
+    told '12 clients that do not read came and were reset, three times' \
+      "no more memory than after the first time, $before KiB" "$after KiB"
+}
+
+# ---- Predictions -------------------------------------------------------------
+
+# The form and the truth have lines "key: answer". In mark.bats:
+#
+#     measure() { ...; echo "events: $n"; }
+#     setup_file() { measured; }
+#     @test "how many events" { predicted events 'make ... and count'; }
+#
+# `measure` runs the server on this machine, each time; nothing is stored.
+measured() {
+  BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR
+  start_clean
+  complaints_allowed=1
+  local status=0
+  measure >"$TRUTH" || status=1
+  [ -z "$server" ] || {
+    kill -CONT "$server" 2>/dev/null
+    end_clean
+  } || true
+  [ $status -eq 0 ] || {
+    echo 'this machine could not be measured:'
+    cat "$TRUTH"
+    return 1
+  }
+}
+
+# Without regard to capitals, commas and spaces.
+answer_in() { # FILE KEY
+  sed -n "s/^ *$2: *//p" "$1" | head -n 1 | tr 'A-Z,;"' 'a-z   ' |
+    awk '{ $1 = $1; sub(/\.$/, ""); print }'
+}
+
+# predicted KEY HOW: the form says what was measured; HOW lets one see it.
+predicted() {
+  local mine truth
+  mine=$(answer_in "$WORK/form.txt" "$1")
+  truth=$(answer_in "$TRUTH" "$1")
+  [ -n "$truth" ] || fail "the marker measured no '$1'" || return 1
+  [ -n "$mine" ] || fail "no answer behind '$1:' yet" || return 1
+  [ "$mine" = "$truth" ] || told "$2" "(you) $mine" 'something else: do it, and look'
+}
