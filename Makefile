@@ -1,7 +1,6 @@
-# For GNU make 3.81 and 4, bmake and OpenBSD's make unchanged: plain rules,
-# explicit sources, no conditionals. `sh linux/flags` prints what a
-# compiler needs on Linux to find kqueue there, and nothing elsewhere.
-# What only the tests need is in tests/Makefile.
+# For every make, unchanged: plain rules, explicit sources, no conditionals. `sh linux/flags`
+# prints what a compiler needs on Linux to find kqueue there, and nothing elsewhere. What only
+# the tests need is in tests/Makefile.
 
 CC = cc
 CFLAGS = -std=gnu99 -O2 -g -Wall -Wextra
@@ -31,7 +30,6 @@ step5: 05-kqueue-timers/server.c $(LAYER)
 	$(CC) $(CFLAGS) -o $@ 05-kqueue-timers/server.c `sh linux/flags`
 
 # The same servers, with each system call printed in words.
-
 $(STEPS:=-trace):
 	@$(MAKE) -s build/$@
 
@@ -51,7 +49,6 @@ stages $(STAGES) $(STAGES:=-trace):
 	@CC='$(CC)' CFLAGS='$(CFLAGS)' sh tools/stages.sh $@
 
 # What a reader runs beside a server.
-
 client: build/client
 talk: build/talk
 
@@ -64,18 +61,14 @@ build/talk: tools/talk.c tools/buffers.h
 	$(CC) $(CFLAGS) -o $@ tools/talk.c
 
 # A real run of a server, to step through in a browser: build/step1.html ...
-
 $(STEPS:=-player): build/talk $(TRACES)
 	@sh tools/record.sh build/`expr $@ : '\(step[1-5]\)'`-trace
 
 # make exercise-3.3, mark-3.3, hint-3.3, solution-3.3, marks
-
 include exercises/make.mk
 
 # The tests: `make -f tests/Makefile` has more.
-
 TESTS = $(MAKE) -f tests/Makefile CC='$(CC)' CFLAGS='$(CFLAGS)'
-
 RESULTS = build/bench
 FULL =
 

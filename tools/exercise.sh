@@ -65,7 +65,8 @@ begin() { # ID
     echo "$file is there already and stays as it is."
   else
     print_start "$1" >"$file.new" && mv "$file.new" "$file" || exit 2
-    echo "$file is yours; it begins as $(is_form "$1" && echo 'a form' || server_of "$1")."
+    if is_form "$1"; then from='a form'; else from=$(server_of "$1"); fi
+    echo "$file is yours; it begins as $from."
   fi
   echo
   print_task "$1"
@@ -255,12 +256,16 @@ ids)
   all_ids
   exit
   ;;
+layers)
+  layer plain '' >/dev/null && layer sanitized "$sanitizers" >/dev/null
+  exit
+  ;;
 start-* | task-* | file-* | exercise-* | mark-* | hint-* | solution-*) ;;
 *) say_usage ;;
 esac
 id=${wanted#*-}
 [ -f "exercises/$id/mark.bats" ] || {
-  echo "There is no exercise $id. There are:" $(all_ids) >&2
+  echo "There is no exercise $id. There are: $(all_ids | paste -s -d ' ' -)" >&2
   exit 2
 }
 case $wanted in

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016,SC2030,SC2031,SC2034,SC2154 # see server.bash
+# shellcheck shell=bash disable=SC2016,SC2030,SC2031,SC2034,SC2153,SC2154 # see server.bash
 # What all mark.bats share. tools/exercise.sh has built the student's server:
 #
 #     PROGRAM    as it is; `start "$STEP"` starts it on a port of its own

@@ -4,7 +4,9 @@
  *
  * Source for all that follows: FreeBSD kqueue(2) and its <sys/event.h>.
  */
-#ifndef KQUEUE_LINUX_SYS_EVENT_H
+#ifndef __linux__
+#include_next <sys/event.h> /* an editor that has -I linux everywhere */
+#elif !defined KQUEUE_LINUX_SYS_EVENT_H
 #define KQUEUE_LINUX_SYS_EVENT_H
 
 #include <stdint.h>
