@@ -1099,6 +1099,14 @@ int main(int argc, char **argv)
     long port;
 
     word = "talk";
+    if (argc == 1 || (argv[1][0] == '-' && argv[1][1] != 't')) {
+        fprintf(stderr,
+                "usage: %s [-t seconds] port word...\n"
+                "    %s 9999 A open 2 echo 1000 shut eof\n"
+                "The words are listed at the top of tools/talk.c.\n",
+                argv[0], argv[0]);
+        return 2;
+    }
     if (argc == 2 && strcmp(argv[1], "limits") == 0) {
         printf("%d\n", (int)FD_SETSIZE);
         return 0;

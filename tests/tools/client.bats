@@ -104,3 +104,10 @@ check_faults() { # MODE...
     [ -n "$stderr" ]
   done
 }
+
+@test "talk says where its words are listed" {
+  run -2 "$ROOT/build/talk"
+  [[ $output == usage:*tools/talk.c* ]]
+  equal "$(run -2 "$ROOT/build/talk" -h; echo "$output")" "$output"
+  grep -q '^ \*     open N ' "$ROOT/tools/talk.c"
+}
