@@ -235,7 +235,6 @@ all_ids() {
 
 my_marks() {
   sh tools/need-bats.sh 'make marks' || exit 2
-  status=0
   for id in $(all_ids); do
     if [ ! -f "$(file_of "$id")" ]; then
       echo "$id not begun"

@@ -37,8 +37,8 @@
  *                   this: 1460 are usual on Ethernet, loopback takes 65483
  *     pause MS      do nothing
  *     run COMMAND   bash -c COMMAND, which must succeed
- *     signal NAME   send STOP, CONT or TERM to the process SERVER_PID. A server
- *                   that sleeps is stopped at once: it runs not one instruction
+ *     signal NAME   send STOP, CONT or TERM to the process SERVER_PID. After STOP
+ *                   wait until it has stopped: it runs not one instruction more
  *     every MS N FOR   every MS milliseconds put N bytes and wait for them, for
  *                   FOR milliseconds; if they do not come, only wait for them
  *     drain FOR     for FOR milliseconds read what comes; the end may come too
@@ -833,8 +833,23 @@ static void run(const char *command)
         fail(NULL, "wait status %d", status);
 }
 
+/* The letter that ps has for it: T is stopped, everywhere. */
+static char state_of(const char *pid)
+{
+    char command[64], letter = '?';
+    FILE *ps;
+
+    snprintf(command, sizeof command, "ps -o state= -p %ld", atol(pid));
+    ps = popen(command, "r");
+    if (ps == NULL || fscanf(ps, " %c", &letter) != 1)
+        fail(NULL, "%s says nothing", command);
+    pclose(ps);
+    return letter;
+}
+
 static void send_signal(const char *name)
 {
+    int64_t end = now() + limit;
     const char *pid = getenv("SERVER_PID");
     int number = strcmp(name, "STOP") == 0   ? SIGSTOP
                  : strcmp(name, "CONT") == 0 ? SIGCONT
@@ -848,6 +863,9 @@ static void send_signal(const char *name)
         misuse("SERVER_PID is not set");
     if (kill((pid_t)atol(pid), number) < 0)
         fail(NULL, "kill: %s", strerror(errno));
+    while (number == SIGSTOP && state_of(pid) != 'T')
+        if (now() > end)
+            fail(NULL, "the server has not stopped");
 }
 
 static void each(void (*act)(struct client *, const char *), const char *text)

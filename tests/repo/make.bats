@@ -137,8 +137,8 @@ check_targets() {
 # What the four makes that count do not understand in the same way.
 @test "make: a Makefile for every make" {
   run -1 grep -n -e '^\(if\|else\|endif\|define\|\.if\|\.for\|\.include\)' \
-    -e '^-*include' -e '%' -e '\$[<^>?]' -e '\$(shell' -e '\$(wildcard' \
-    -e '^[^$]*[:!?+]=' "$ROOT/Makefile"
+    -e '%' -e '\$[<^>?]' -e '\$(shell' -e '\$(wildcard' \
+    -e '^[^$]*[:!?+]=' "$ROOT/Makefile" "$ROOT/tests/Makefile" "$ROOT/exercises/make.mk"
 }
 
 @test "make: help names each target of its own" {
