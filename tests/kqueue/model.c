@@ -1,8 +1,8 @@
 /*
- * model_test: kqueue(2) against a model of it.
+ * kqueue(2) against a model of it.
  *
- *     model_test [-s SEED] [-n OPERATIONS] [-v]     random operations
- *     model_test -t [-s SEED] [-n ROUNDS]           threads on one queue
+ *     kqueue_model [-s SEED] [-n OPERATIONS] [-v]     random operations
+ *     kqueue_model -t [-s SEED] [-n ROUNDS]           threads on one queue
  *
  * Sockets, pipes, USER events and timers are opened, written to, read, shut
  * and closed, and their knotes added, changed and deleted, in an order that
@@ -19,24 +19,15 @@
 #include <sys/types.h>
 #include <sys/event.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/time.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "../lib/program.h"
 
 enum { OBJECTS = 8, ENDS = 2 * OBJECTS, USERS = 4, TIMERS = 4 };
 enum { KNOTES = 2 * ENDS + USERS + TIMERS, ROOM = 2 * KNOTES, TRACE = 40 };
@@ -75,22 +66,14 @@ static struct end ends[ENDS];
 static struct knote knotes[KNOTES];
 static int kq;
 
-static uint64_t seed = 1, state;
+static uint64_t seed = 1;
 static unsigned long operation;
 static bool verbose;
 static intptr_t next_udata;
 static char trace[TRACE][600];
 static char bytes[65536];
 
-/* ---- Chance, messages ---------------------------------------------------- */
-
-static unsigned chance(unsigned below)
-{
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (unsigned)((state * UINT64_C(2685821657736338717)) >> 33) % below;
-}
+/* ---- Messages ------------------------------------------------------------ */
 
 static void __attribute__((format(printf, 1, 2))) note(const char *format, ...)
 {
@@ -111,21 +94,14 @@ static void begin_operation(void)
     trace[operation % TRACE][0] = '\0';
 }
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-bad(const char *format, ...)
+static void say_operations(void)
 {
-    va_list list;
     unsigned long i = operation > TRACE ? operation - TRACE + 1 : 1;
 
     for (; i <= operation; i++)
         printf("    %lu:%s\n", i, trace[i % TRACE]);
-    printf("seed %llu, operation %lu: ", (unsigned long long)seed, operation);
-    va_start(list, format);
-    vprintf(format, list);
-    va_end(list);
-    printf("\n    again: build/model_test -s %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    _exit(1);
+    printf("seed %llu, operation %lu; again: build/kqueue_model -s %llu\n",
+           (unsigned long long)seed, operation, (unsigned long long)seed);
 }
 
 static void need(bool so, const char *what)
@@ -209,22 +185,22 @@ static enum verdict expected(int k)
 {
     const struct knote *n = &knotes[k];
     const struct end *e = end_of(k);
-    enum verdict now = condition(k);
+    enum verdict ready = condition(k);
 
     if (!n->exists || n->disabled)
         return NO;
     /* kqueue_scan() does not ask the filter again for a ONESHOT knote. */
-    if (now == NO)
+    if (ready == NO)
         return (n->kind & EV_ONESHOT) && n->active != NO ? MAY : NO;
     /*
      * TCP wakes when it likes: each acknowledgement makes room anew, and bytes
      * can be counted a moment before their wake-up comes (sorwakeup).
      */
     if (n->kind & EV_CLEAR && e != NULL && e->kind == TCP)
-        return n->active == MUST ? now : MAY;
+        return n->active == MUST ? ready : MAY;
     if (n->kind & EV_CLEAR && e != NULL)
-        return n->active < now ? n->active : now;
-    return now;
+        return n->active < ready ? n->active : ready;
+    return ready;
 }
 
 static void activate(int k, enum verdict how)
@@ -992,20 +968,6 @@ struct worker {
 static struct worker workers[WORKERS];
 static unsigned long rounds = 1000;
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-thread_bad(const char *format, ...)
-{
-    va_list list;
-
-    printf("threads: ");
-    va_start(list, format);
-    vprintf(format, list);
-    va_end(list);
-    printf(": %s\n", strerror(errno));
-    fflush(stdout);
-    _exit(1);
-}
-
 static void submit(uintptr_t ident, int filter, unsigned flags, unsigned fflags,
                    void *udata)
 {
@@ -1013,8 +975,8 @@ static void submit(uintptr_t ident, int filter, unsigned flags, unsigned fflags,
 
     EV_SET(&c, ident, filter, flags, fflags, 0, udata);
     if (kevent(kq, &c, 1, NULL, 0, NULL) < 0)
-        thread_bad("change of %lu, filter %d, flags %#x", (unsigned long)ident,
-                   filter, flags);
+        bad("change of %lu, filter %d, flags %#x: %s", (unsigned long)ident,
+            filter, flags, strerror(errno));
 }
 
 static void *wait_for_events(void *unused)
@@ -1022,12 +984,11 @@ static void *wait_for_events(void *unused)
     for (;;) {
         struct kevent events[3];
         int n = kevent(kq, NULL, 0, events, 3, NULL);
-        if (n < 0)
-            thread_bad("kevent");
+        need(n >= 0, "kevent");
         for (int i = 0; i < n; i++) {
             struct worker *w = events[i].udata;
             if (events[i].flags & EV_ERROR)
-                thread_bad("EV_ERROR %ld", (long)events[i].data);
+                bad("EV_ERROR %ld", (long)events[i].data);
             if (w == NULL)
                 return unused; /* STOP, not deleted: the others see it too */
             pthread_mutex_lock(&w->lock);
@@ -1049,7 +1010,7 @@ static void await_events(struct worker *w, long wanted, const char *what)
     while (w->events < wanted && error == 0)
         error = pthread_cond_timedwait(&w->seen, &w->lock, &end);
     if (w->events != wanted)
-        thread_bad("%s: %ld events and not %ld", what, w->events, wanted);
+        bad("%s: %ld events and not %ld", what, w->events, wanted);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -1063,11 +1024,9 @@ static void *do_work(void *argument)
     submit(own, EVFILT_USER, EV_ADD | EV_CLEAR, 0, w);
     for (unsigned long i = 0; i < rounds; i++) {
         int fd[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) < 0)
-            thread_bad("socketpair");
+        need(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0, "socketpair");
         submit((uintptr_t)fd[0], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, w);
-        if (write(fd[1], "x", 1) != 1)
-            thread_bad("write");
+        need(write(fd[1], "x", 1) == 1, "write");
         await_events(w, ++events, "ONESHOT");
         submit((uintptr_t)fd[0], EVFILT_READ, EV_ADD | EV_DISPATCH, 0, w);
         await_events(w, ++events, "DISPATCH");
@@ -1086,8 +1045,7 @@ static void *meddle(void *unused)
 {
     for (unsigned long i = 0; i < rounds; i++) {
         int fd[2];
-        if (pipe(fd) < 0)
-            thread_bad("pipe");
+        need(pipe(fd) == 0, "pipe");
         submit((uintptr_t)fd[0], EVFILT_READ, EV_ADD, 0, &workers[0]);
         submit((uintptr_t)fd[0], EVFILT_READ, EV_DISABLE, 0, &workers[0]);
         submit(200, EVFILT_TIMER, EV_ADD | EV_DISABLE, 0, &workers[0]);
@@ -1109,8 +1067,7 @@ static void run_threads(void)
     int n = 0;
 
     kq = kqueue();
-    if (kq < 0)
-        thread_bad("kqueue");
+    need(kq >= 0, "kqueue");
     for (int i = 0; i < WAITERS; i++)
         pthread_create(&thread[n++], NULL, wait_for_events, NULL);
     for (int i = 0; i < WORKERS; i++) {
@@ -1148,8 +1105,9 @@ int main(int argc, char **argv)
             return 2;
     }
     signal(SIGPIPE, SIG_IGN);
-    state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    seed_chance(seed);
     if (!threads) {
+        say_where = say_operations;
         run_model(n > 0 ? n : 100000);
         return 0;
     }
