@@ -13,13 +13,11 @@
  *
  * Only the public interface is used. The model is FreeBSD's, from kqueue(2) and
  * sys/kern/kern_event.c; a comment names the function where it matters. "May"
- * stands where FreeBSD promises nothing, or where the Linux layer says that it
- * differs: EV_CLEAR for EVFILT_WRITE.
+ * stands where FreeBSD promises nothing, where another BSD differs from it, or
+ * where the Linux layer says that it does: EV_CLEAR for EVFILT_WRITE.
  */
 #include <sys/types.h>
-#include <sys/event.h>
 #include <sys/ioctl.h>
-#include <sys/time.h>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -28,6 +26,7 @@
 #include <stdbool.h>
 
 #include "../lib/program.h"
+#include "portable.h"
 
 enum { OBJECTS = 8, ENDS = 2 * OBJECTS, USERS = 4, TIMERS = 4 };
 enum { KNOTES = 2 * ENDS + USERS + TIMERS, ROOM = 2 * KNOTES, TRACE = 40 };
@@ -113,11 +112,11 @@ static void need(bool so, const char *what)
 /* ---- Names of knotes ----------------------------------------------------- */
 
 /* Ends have two knotes each: READ, WRITE. Then USER, then TIMER. */
-static short filter_of(int k)
+static filter_t filter_of(int k)
 {
     if (k < 2 * ENDS)
-        return (short)(k % 2 == 0 ? EVFILT_READ : EVFILT_WRITE);
-    return (short)(k < 2 * ENDS + USERS ? EVFILT_USER : EVFILT_TIMER);
+        return (filter_t)(k % 2 == 0 ? EVFILT_READ : EVFILT_WRITE);
+    return (filter_t)(k < 2 * ENDS + USERS ? EVFILT_USER : EVFILT_TIMER);
 }
 
 static struct end *end_of(int k)
@@ -231,10 +230,12 @@ static void check_event(int k, const struct kevent *event)
     if ((intptr_t)event->udata != n->udata)
         bad("%s: udata %ld and not %ld", name_of(k), (long)event->udata,
             (long)n->udata);
-    if (filter_of(k) == EVFILT_USER &&
-        (event->fflags & NOTE_FFLAGSMASK) != n->fflags)
+    /* kqueue_scan(): USER with EV_ONESHOT comes without fflags and data. */
+    if (filter_of(k) == (filter_t)EVFILT_USER &&
+        (event->fflags & NOTE_FFLAGSMASK) != n->fflags &&
+        !(n->kind & EV_ONESHOT && event->fflags == 0))
         bad("%s: fflags %#x and not %#x", name_of(k), event->fflags, n->fflags);
-    if (filter_of(k) == EVFILT_TIMER && event->data < 1)
+    if (filter_of(k) == (filter_t)EVFILT_TIMER && event->data < 1)
         bad("%s: data %ld", name_of(k), (long)event->data);
     /* What a ONESHOT knote says may be old, see expected(). */
     if (e == NULL || condition(k) == NO)
@@ -248,7 +249,7 @@ static void check_event(int k, const struct kevent *event)
     if (k % 2 == 1 && !e->shut && eof != e->deserted &&
         !(e->kind == TCP && e->deserted))
         bad("%s: EV_EOF is %d", name_of(k), eof);
-    if (k % 2 == 1 && event->data < 1 && !eof)
+    if (k % 2 == 1 && event->data < 1 && !eof && !(n->kind & EV_ONESHOT))
         bad("%s: data %ld", name_of(k), (long)event->data);
 }
 
@@ -285,7 +286,10 @@ static void delivered(int k)
         n->active = NO;
         n->triggered = false;
     }
-    if (n->kind & EV_DISPATCH)
+    /* kern_event.c, NetBSD: EV_CLEAR wins, which a timer always has. */
+    if (n->kind & EV_DISPATCH &&
+        !(SYSTEM == NETBSD &&
+          (n->kind & EV_CLEAR || filter_of(k) == (filter_t)EVFILT_TIMER)))
         n->disabled = true;
 }
 
@@ -455,7 +459,7 @@ static int apply(int k, const struct kevent *c)
         n->exists = true;
         n->kind = c->flags & KIND; /* and never changes */
         n->fflags = c->fflags & NOTE_FFLAGSMASK;
-    } else if (filter_of(k) == EVFILT_USER) {
+    } else if (filter_of(k) == (filter_t)EVFILT_USER) {
         touch_user(n, c);
     }
     n->udata = (intptr_t)c->udata;
@@ -464,7 +468,9 @@ static int apply(int k, const struct kevent *c)
     /* kqueue_register(), done_ev_add: the filter is asked, unless disabled */
     if (!n->disabled)
         activate(k, condition(k));
-    if (filter_of(k) == EVFILT_TIMER && fresh)
+    else if (SYSTEM == NETBSD && fresh) /* asked before it is disabled */
+        activate(k, condition(k) == NO ? NO : MAY);
+    if (filter_of(k) == (filter_t)EVFILT_TIMER && fresh)
         n->soon = c->data == 1;
     return 0;
 }
@@ -515,7 +521,7 @@ static bool random_change(struct kevent *c, int *which)
 
     if (!sensible(k, flags))
         return false;
-    if (filter_of(k) == EVFILT_USER) {
+    if (filter_of(k) == (filter_t)EVFILT_USER) {
         static const unsigned control[] = {NOTE_FFNOP, NOTE_FFAND, NOTE_FFOR,
                                            NOTE_FFCOPY};
         fflags = control[chance(4)] | chance(0x1000000);
@@ -524,15 +530,15 @@ static bool random_change(struct kevent *c, int *which)
         else if (!n->exists)
             fflags &= NOTE_FFLAGSMASK;
     }
-    if (filter_of(k) == EVFILT_TIMER) {
+    if (filter_of(k) == (filter_t)EVFILT_TIMER) {
         if (flags & EV_ADD && n->exists)
             flags = EV_DELETE; /* changing one that runs: systems differ */
         data = flags & EV_ONESHOT ? 1 : 3600000;
     }
     flags &= ~(unsigned)EV_RECEIPT;
     /* A timer's period counts from here, and not in the model. */
-    EV_SET(c, ident_of(k), filter_of(k), flags, fflags, data,
-           (void *)++next_udata);
+    EV_SET(c, ident_of(k), filter_of(k), (flags_t)flags, (fflags_t)fflags,
+           (data_t)data, UDATA(++next_udata));
     *which = k;
     note(" {%s flags %#x fflags %#x}", name_of(k), flags, fflags);
     return true;
@@ -729,6 +735,8 @@ static void read_from(struct end *e, size_t most)
     } else {
         activate_write(p, MAY);
         p->room = p->room == NO ? MAY : p->room;
+        if (e->kind == PIPE)
+            activate_read(e, MAY); /* pipe_read(), a BSD: bytes are left */
     }
 }
 
@@ -741,6 +749,8 @@ static void wrote(struct end *e, size_t n)
     if (e->room == MUST && (p->in > SURE || e->bits > 4))
         e->room = MAY;
     activate_read(p, MUST);
+    if (e->kind == PIPE)
+        activate_write(e, MAY); /* pipe_write(), a BSD: room is left */
     if (e->kind == TCP)
         await_bytes(p);
 }
@@ -809,6 +819,29 @@ static void shut_end(struct end *e)
         await(p->fd, POLLIN);
 }
 
+static void simple_change(uintptr_t ident, int filter, unsigned flags)
+{
+    struct kevent c;
+
+    EV_SET(&c, ident, (filter_t)filter, (flags_t)flags, 0, 3600000, UDATA(0));
+    need(kevent(kq, &c, 1, NULL, 0, NULL) == 0, "kevent");
+}
+
+/*
+ * A pipe's writer whose reader goes: FreeBSD tells it once and deletes the
+ * knote, NetBSD and OpenBSD do not tell it at all.
+ */
+static void forget_writer(const struct end *e)
+{
+    int k = 2 * (int)(e - ends) + 1;
+
+    if (e->kind != PIPE || !e->open || !e->writes || !knotes[k].exists)
+        return;
+    note(" forget %s", name_of(k));
+    simple_change((uintptr_t)e->fd, EVFILT_WRITE, EV_DELETE);
+    memset(&knotes[k], 0, sizeof knotes[k]);
+}
+
 /* close() takes the knotes of the number with it (knote_fdclose). */
 static void close_end(struct end *e)
 {
@@ -825,6 +858,7 @@ static void close_end(struct end *e)
     /* Nobody is left to see a reset, and it leaves no TIME_WAIT behind. */
     if (e->kind == TCP && !p->open)
         setsockopt(e->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    forget_writer(p);
     note(" close %d", e->fd);
     need(close(e->fd) == 0, "close");
     e->open = false;
@@ -837,14 +871,6 @@ static void close_end(struct end *e)
     p->deserted = true;
     if (e->kind == TCP)
         await(p->fd, POLLIN);
-}
-
-static void simple_change(uintptr_t ident, int filter, unsigned flags)
-{
-    struct kevent c;
-
-    EV_SET(&c, ident, filter, flags, 0, 3600000, NULL);
-    need(kevent(kq, &c, 1, NULL, 0, NULL) == 0, "kevent");
 }
 
 /*
@@ -969,11 +995,12 @@ static struct worker workers[WORKERS];
 static unsigned long rounds = 1000;
 
 static void submit(uintptr_t ident, int filter, unsigned flags, unsigned fflags,
-                   void *udata)
+                   struct worker *worker)
 {
     struct kevent c;
 
-    EV_SET(&c, ident, filter, flags, fflags, 0, udata);
+    EV_SET(&c, ident, (filter_t)filter, (flags_t)flags, (fflags_t)fflags, 0,
+           UDATA(worker));
     if (kevent(kq, &c, 1, NULL, 0, NULL) < 0)
         bad("change of %lu, filter %d, flags %#x: %s", (unsigned long)ident,
             filter, flags, strerror(errno));
@@ -986,7 +1013,7 @@ static void *wait_for_events(void *unused)
         int n = kevent(kq, NULL, 0, events, 3, NULL);
         need(n >= 0, "kevent");
         for (int i = 0; i < n; i++) {
-            struct worker *w = events[i].udata;
+            struct worker *w = (struct worker *)(intptr_t)events[i].udata;
             if (events[i].flags & EV_ERROR)
                 bad("EV_ERROR %ld", (long)events[i].data);
             if (w == NULL)
@@ -1103,6 +1130,10 @@ int main(int argc, char **argv)
             verbose = true;
         else
             return 2;
+    }
+    if (!HAVE_USER) {
+        printf("this system has no EVFILT_USER\n");
+        return 77;
     }
     signal(SIGPIPE, SIG_IGN);
     seed_chance(seed);

@@ -147,6 +147,8 @@ TEST(change_enable_replaces_udata)
     int kq = queue(), fd[2];
 
     not_on(OPENBSD, "OpenBSD leaves them: sys/kern/kern_event.c");
+    if (OLD_NETBSD)
+        skip("NetBSD before 10 leaves them: sys/kern/kern_event.c");
     unix_pair(fd);
     put(fd[1], 5);
     CHANGE_UDATA(kq, fd[0], EVFILT_READ, EV_ADD, 0, 0, 1);

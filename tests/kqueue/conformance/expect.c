@@ -161,17 +161,28 @@ void expect_entry(const char *file, int line, const struct kevent *ev,
 }
 
 #define EXPECT_ENTRY(ev, change, error) expect_entry(HERE, ev, change, error)
+/* FreeBSD after 13 says EINVAL of a descriptor that is something else. */
+static bool says_bad_queue(int result, int fd)
+{
+    int error = errno;
+
+    if (result != -1)
+        return false;
+    return error == EBADF ||
+           (SYSTEM == FREEBSD && error == EINVAL && fcntl(fd, F_GETFD) != -1);
+}
+
 void expect_bad_queue(const char *file, int line, int kq)
 {
     struct timespec zero = {0, 0};
     struct kevent ev, change = ENTRY(1, EVFILT_TIMER, EV_ADD, 0, 1000, 0);
 
     errno = 0;
-    if (call(kq, NULL, 0, &ev, 1, &zero) != -1 || errno != EBADF)
+    if (!says_bad_queue(call(kq, NULL, 0, &ev, 1, &zero), kq))
         fail(file, line, "waiting on a bad descriptor: expected EBADF, got %s",
              strerror(errno));
     errno = 0;
-    if (call(kq, &change, 1, NULL, 0, NULL) != -1 || errno != EBADF)
+    if (!says_bad_queue(call(kq, &change, 1, NULL, 0, NULL), kq))
         fail(file, line, "a change to a bad descriptor: expected EBADF, got %s",
              strerror(errno));
 }

@@ -27,7 +27,6 @@
 #endif
 
 #include <sys/types.h>
-#include <sys/event.h>
 #include <sys/time.h>
 
 #include <sys/ioctl.h>
@@ -58,61 +57,9 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
 #include "../../lib/program.h"
-
-enum {
-    LINUX = 1,
-    FREEBSD = 2,
-    MACOS = 4,
-    OPENBSD = 8,
-    NETBSD = 16,
-    DRAGONFLY = 32,
-    LIKE_FREEBSD = LINUX | FREEBSD /* the Linux layer follows FreeBSD */
-};
-
-#if defined(__linux__)
-#define SYSTEM LINUX
-#elif defined(__APPLE__)
-#define SYSTEM MACOS
-#elif defined(__OpenBSD__)
-#define SYSTEM OPENBSD
-#elif defined(__NetBSD__)
-#define SYSTEM NETBSD
-#elif defined(__DragonFly__)
-#define SYSTEM DRAGONFLY
-#else
-#define SYSTEM FREEBSD
-#endif
-
-/* The members differ in width and sign, udata even in kind: event.h, each. */
-typedef __typeof__(((struct kevent *)0)->filter) filter_t;
-typedef __typeof__(((struct kevent *)0)->flags) flags_t;
-typedef __typeof__(((struct kevent *)0)->fflags) fflags_t;
-typedef __typeof__(((struct kevent *)0)->data) data_t;
-typedef __typeof__(((struct kevent *)0)->udata) udata_t;
-
-#ifdef __NetBSD__ /* kevent(2), NetBSD: the counts are size_t */
-typedef size_t count_t;
-#else
-typedef int count_t;
-#endif
-
-#define UDATA(n) ((udata_t)(intptr_t)(n))
-
-/* OpenBSD before 7.8 and NetBSD before 10 have no EVFILT_USER (event.h): the
-   tests compile and are skipped. */
-#ifdef EVFILT_USER
-#define HAVE_USER 1
-#else
-#define HAVE_USER       0
-#define EVFILT_USER     EVFILT_TIMER
-#define NOTE_TRIGGER    0
-#define NOTE_FFNOP      0
-#define NOTE_FFAND      0
-#define NOTE_FFOR       0
-#define NOTE_FFCOPY     0
-#define NOTE_FFLAGSMASK 0
-#endif
+#include "../portable.h"
 
 /* ---- A test, and what it says ------------------------------------------- */
 
@@ -161,6 +108,9 @@ int check_system(const char *file, int line, const char *call, intmax_t result);
 #define SYS(call) check_system(HERE, #call, (intmax_t)(call))
 
 /* ---- Time ---------------------------------------------------------------- */
+
+/* Before NetBSD 10 a timer comes up to a tick early. */
+#define EARLY (OLD_NETBSD ? 10 * MS : 0)
 
 struct timespec duration(int64_t ns);
 void nap(int64_t ns);

@@ -104,20 +104,27 @@ void tcp_pair(int fd[2])
     SYS(close(listener));
 }
 
-/* An address where nobody listens: bound, so that nobody else takes it. */
+/* An address where nobody listens. A port that is bound would not do: a BSD
+   drops what comes for a socket that does not listen. This one is taken by the
+   near end of a connection, so nobody else gets it, and is refused to others. */
 struct sockaddr_in dead_address(int type)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof address;
-    int fd = SYS(socket(AF_INET, type, 0));
+    int fd[2];
 
+    if (type == SOCK_STREAM) {
+        tcp_pair(fd);
+        SYS(getsockname(fd[0], (struct sockaddr *)&address, &size));
+        return address;
+    }
+    fd[0] = SYS(socket(AF_INET, type, 0));
     memset(&address, 0, sizeof address);
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    SYS(bind(fd, (struct sockaddr *)&address, sizeof address));
-    SYS(getsockname(fd, (struct sockaddr *)&address, &size));
-    if (type == SOCK_DGRAM)
-        SYS(close(fd)); /* a bound UDP socket would take the datagram */
+    SYS(bind(fd[0], (struct sockaddr *)&address, sizeof address));
+    SYS(getsockname(fd[0], (struct sockaddr *)&address, &size));
+    SYS(close(fd[0])); /* bound, it would take the datagram */
     return address;
 }
 

@@ -11,15 +11,13 @@ TEST(queue_in_itself)
     EXPECT_SILENCE(kq);
 }
 
+/* How it fails differs: EOPNOTSUPP, ENXIO, EINVAL. */
 TEST(queue_takes_no_bytes)
 {
     int kq = queue();
 
-    only_on(FREEBSD | OPENBSD | DRAGONFLY, "ENXIO there: kern_event.c, each");
     CHECK_EQUAL(read(kq, block, 1), -1);
-    CHECK_EQUAL(errno, ENXIO);
     CHECK_EQUAL(write(kq, block, 1), -1);
-    CHECK_EQUAL(errno, ENXIO);
 }
 
 TEST(queue_takes_one_descriptor)
@@ -218,7 +216,8 @@ TEST(queue_dup)
 {
     int kq = queue(), copy = SYS(dup(kq)), fd[2];
 
-    only_on(FREEBSD, "the Linux layer says EBADF; not in the other manuals");
+    only_on(FREEBSD | NETBSD,
+            "the Linux layer says EBADF; not in the other manuals");
     unix_pair(fd);
     CHANGE(copy, fd[0], EVFILT_READ, EV_ADD, 0, 0);
     put(fd[1], 1);

@@ -9,6 +9,8 @@ TEST(timer_readd_restarts)
     int kq = queue(), i;
 
     not_on(DRAGONFLY, "the running callout goes on: kern_event.c, DragonFly");
+    if (OLD_NETBSD)
+        skip("the running callout goes on before NetBSD 10");
     for (i = 0; i < 4; i++) {
         CHANGE(kq, i, EVFILT_TIMER, EV_ADD | (i % 2 ? EV_ONESHOT : 0), 0, 10);
         pass(time_ns() + 40 * MS);
@@ -17,9 +19,10 @@ TEST(timer_readd_restarts)
             CHANGE(kq, i, EVFILT_TIMER, EV_ENABLE, 0, 10);
         }
         start = time_ns();
-        CHANGE(kq, i, EVFILT_TIMER, EV_ADD, 0, 100);
+        /* The same kind: NetBSD takes the new flags. */
+        CHANGE(kq, i, EVFILT_TIMER, EV_ADD | (i % 2 ? EV_ONESHOT : 0), 0, 100);
         EXPECT_EVENT(kq, i, EVFILT_TIMER, 0, SOME);
-        CHECK(time_ns() - start >= 100 * MS);
+        CHECK(time_ns() - start + EARLY >= 100 * MS);
         if (i % 2 == 0)
             CHANGE(kq, i, EVFILT_TIMER, EV_DELETE, 0, 0);
         EXPECT_SILENCE(kq);
@@ -32,14 +35,16 @@ TEST(timer_readd_sooner)
     int kq = queue();
 
     not_on(DRAGONFLY, "the running callout goes on: kern_event.c, DragonFly");
+    if (OLD_NETBSD)
+        skip("the running callout goes on before NetBSD 10");
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 3600000);
     EXPECT_SILENCE(kq);
     start = time_ns();
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 30);
     EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME);
-    CHECK(time_ns() - start >= 30 * MS);
+    CHECK(time_ns() - start + EARLY >= 30 * MS);
     EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME);
-    CHECK(time_ns() - start >= 60 * MS);
+    CHECK(time_ns() - start + EARLY >= 60 * MS);
 }
 
 /* What one does everywhere instead. */
@@ -55,7 +60,7 @@ TEST(timer_delete_and_add)
     start = time_ns();
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 50);
     EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, 1);
-    CHECK(time_ns() - start >= 50 * MS);
+    CHECK(time_ns() - start + EARLY >= 50 * MS);
     EXPECT_SILENCE(kq);
 }
 
@@ -81,8 +86,8 @@ TEST(timer_disabled_counts)
     int64_t start, data;
     int kq = queue();
 
-    not_on(MACOS | NETBSD | DRAGONFLY, "kern_event.c: macOS starts the timer "
-                                       "anew, NetBSD and DragonFly: not read");
+    not_on(MACOS | DRAGONFLY,
+           "kern_event.c: macOS starts the timer anew, DragonFly: not read");
     start = time_ns();
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 10);
     CHANGE(kq, 1, EVFILT_TIMER, EV_DISABLE, 0, 10);
@@ -90,7 +95,7 @@ TEST(timer_disabled_counts)
     EXPECT_SILENCE(kq);
     CHANGE(kq, 1, EVFILT_TIMER, EV_ENABLE, 0, 10);
     data = EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME).data;
-    CHECK(time_ns() - start >= data * 10 * MS);
+    CHECK(time_ns() - start + EARLY >= data * 10 * MS);
     /* A callout may lag behind on a loaded BSD, but not by half. */
     CHECK(data >= 5);
 }
@@ -126,7 +131,7 @@ TEST(timer_disable_keeps_the_period)
         n = collect(kq, &ev, 1, 5 * MS);
     }
     CHECK_EQUAL(n, 1);
-    CHECK(time_ns() - start >= 300 * MS);
+    CHECK(time_ns() - start + EARLY >= 300 * MS);
 }
 
 TEST(timer_disabled_costs_no_cpu)

@@ -10,7 +10,7 @@ TEST(timer_oneshot)
     CHANGE_UDATA(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 40, 6);
     EXPECT_SILENCE(kq);
     CHECK(EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, 1).udata == UDATA(6));
-    CHECK(time_ns() - start >= 40 * MS);
+    CHECK(time_ns() - start + EARLY >= 40 * MS);
     EXPECT_SILENCE(kq);
     pass(time_ns() + 60 * MS);
     EXPECT_SILENCE(kq);
@@ -27,7 +27,7 @@ TEST(timer_periodic)
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 10);
     while (total < 8) {
         total += EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME).data;
-        CHECK(time_ns() - start >= total * 10 * MS);
+        CHECK(time_ns() - start + EARLY >= total * 10 * MS);
     }
     CHANGE(kq, 1, EVFILT_TIMER, EV_DELETE, 0, 0);
     EXPECT_SILENCE(kq);
@@ -49,7 +49,7 @@ TEST(timer_counts)
         data = EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME).data;
         total += data;
         most = data > most ? data : most;
-        CHECK(time_ns() - start >= total * 10 * MS);
+        CHECK(time_ns() - start + EARLY >= total * 10 * MS);
     }
     CHECK(most >= 2); /* they were counted, not merged into one */
 }
@@ -71,7 +71,7 @@ TEST(timer_does_not_drift)
         late = time_ns() - start;
         ev = EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME);
         total += ev.data;
-        CHECK(time_ns() - start >= total * 10 * MS);
+        CHECK(time_ns() - start + EARLY >= total * 10 * MS);
         late -= total * 10 * MS;
         if (i >= 20 && late < 20 * MS)
             return;
@@ -99,7 +99,8 @@ TEST(timer_never_early)
         end = time_ns();
         CHECK(ev.ident < N);
         CHECK(start[ev.ident] != 0);
-        CHECK(end - start[ev.ident] >= (1 + (int64_t)ev.ident * 37 % 50) * MS);
+        CHECK(end - start[ev.ident] + EARLY >=
+              (1 + (int64_t)ev.ident * 37 % 50) * MS);
         start[ev.ident] = 0;
     }
     EXPECT_SILENCE(kq);
@@ -149,7 +150,7 @@ TEST(timer_units)
                all[i].data);
         EXPECT_SILENCE(kq);
         EXPECT_EVENT(kq, i, EVFILT_TIMER, 0, 1);
-        CHECK(time_ns() - start >= all[i].ns);
+        CHECK(time_ns() - start + EARLY >= all[i].ns);
         EXPECT_SILENCE(kq);
     }
 }
@@ -165,7 +166,7 @@ TEST(timer_below_a_millisecond)
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_USECONDS, 250);
     while (total < 200) {
         total += EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME).data;
-        CHECK(time_ns() - start >= total * 250000);
+        CHECK(time_ns() - start + EARLY >= total * 250000);
     }
 #else
     skip("milliseconds alone: kqueue(2), DragonFly");
@@ -182,7 +183,7 @@ TEST(timer_absolute)
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_ABSTIME, due);
     EXPECT_SILENCE(kq);
     EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, ANY);
-    CHECK(clock_ns(CLOCK_REALTIME) >= due * MS);
+    CHECK(clock_ns(CLOCK_REALTIME) + EARLY >= due * MS);
     EXPECT_SILENCE(kq);
     EXPECT_ABSENT(kq, 1, EVFILT_TIMER);
     CHANGE(kq, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_ABSTIME, due - 999);
@@ -202,12 +203,12 @@ TEST(timer_absolute_units)
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT,
            NOTE_ABSTIME | NOTE_USECONDS, due);
     EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, ANY);
-    CHECK(clock_ns(CLOCK_REALTIME) >= due * 1000);
+    CHECK(clock_ns(CLOCK_REALTIME) + EARLY >= due * 1000);
     due = clock_ns(CLOCK_REALTIME) / (1000 * MS) + 1;
     CHANGE(kq, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT,
            NOTE_ABSTIME | NOTE_SECONDS, due);
     EXPECT_EVENT(kq, 2, EVFILT_TIMER, 0, ANY);
-    CHECK(clock_ns(CLOCK_REALTIME) >= due * 1000 * MS);
+    CHECK(clock_ns(CLOCK_REALTIME) + EARLY >= due * 1000 * MS);
 #else
     skip("no NOTE_ABSTIME here: sys/event.h");
 #endif
@@ -267,7 +268,7 @@ TEST(timer_zero_is_one_unit)
     CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 0);
     while (total < 20) {
         total += EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME).data;
-        CHECK(time_ns() - start >= total * MS);
+        CHECK(time_ns() - start + EARLY >= total * MS);
     }
 }
 
@@ -303,15 +304,16 @@ TEST(timer_huge)
 {
     int kq = queue();
 
-    CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, (int64_t)1 << 40);
+    /* Before NetBSD 10 so many ticks stop the kernel. */
+    if (SYSTEM != NETBSD)
+        CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, (int64_t)1 << 40);
     CHANGE(kq, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, INT32_MAX);
     EXPECT_SILENCE(kq);
     CHANGE(kq, 3, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 30);
     EXPECT_EVENT(kq, 3, EVFILT_TIMER, 0, 1);
     EXPECT_SILENCE(kq);
-#ifdef NOTE_SECONDS
-    if ((SYSTEM & LIKE_FREEBSD) == 0)
-        return; /* FreeBSD alone says that it caps: kern_event.c */
+    /* FreeBSD's deadline does wrap: it fires at once. The Linux layer waits. */
+#ifdef __linux__
     CHANGE(kq, 4, EVFILT_TIMER, EV_ADD, NOTE_SECONDS, INT64_MAX);
     CHANGE(kq, 5, EVFILT_TIMER, EV_ADD, 0, INT64_MAX);
     EXPECT_IDLE(kq);
@@ -376,7 +378,8 @@ TEST(timer_ten_thousand)
         for (i = 0; i < n; i++) {
             CHECK(ev[i].ident < (uintptr_t)made);
             CHECK_EQUAL(seen[ev[i].ident]++, 0);
-            CHECK(late >= (500 + (int64_t)ev[i].ident * 7919 % 500) * MS);
+            CHECK(late + EARLY >=
+                  (500 + (int64_t)ev[i].ident * 7919 % 500) * MS);
         }
         got += n;
     }

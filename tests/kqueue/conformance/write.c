@@ -66,6 +66,8 @@ TEST(write_regular_file)
 {
     int kq = queue(), fd = regular_file(10);
 
+    if (OLD_NETBSD)
+        skip("EINVAL before NetBSD 10");
     CHANGE(kq, fd, EVFILT_WRITE, EV_ADD, 0, 0);
     EXPECT_EVENT(kq, fd, EVFILT_WRITE, 0, ANY);
     EXPECT_EVENT(kq, fd, EVFILT_WRITE, 0, ANY);
@@ -244,17 +246,26 @@ TEST(write_unix_peer_gone)
     CHECK_EQUAL(errno, EPIPE);
 }
 
+/* FreeBSD tells of it once, and the knote is gone (sys_pipe.c, pipeclose());
+   the Linux layer and macOS go on. */
 TEST(write_pipe_reader_gone)
 {
     int kq = queue(), fd[2];
 
+    not_on(NETBSD | OPENBSD, "the writer is not told: sys/kern/sys_pipe.c");
     SYS(pipe(fd));
     fill(fd[1]);
     CHANGE(kq, fd[1], EVFILT_WRITE, EV_ADD, 0, 0);
     EXPECT_SILENCE(kq);
     SYS(close(fd[0]));
     EXPECT_EVENT(kq, fd[1], EVFILT_WRITE, EV_EOF, ANY);
-    EXPECT_EVENT(kq, fd[1], EVFILT_WRITE, EV_EOF, ANY);
+    if (SYSTEM == FREEBSD) {
+        EXPECT_SILENCE(kq);
+        EXPECT_ABSENT(kq, fd[1], EVFILT_WRITE);
+        EXPECT_ERROR(EPIPE, kq, fd[1], EVFILT_WRITE, EV_ADD, 0, 0);
+    }
+    CHECK_EQUAL(write(fd[1], block, 1), -1);
+    CHECK_EQUAL(errno, EPIPE);
 }
 
 /* A refused connect must not look like success. */
