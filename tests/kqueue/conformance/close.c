@@ -229,3 +229,65 @@ TEST(close_churn)
         EXPECT_SILENCE(kq);
     }
 }
+
+/* Its number is another's, which has not been added; both have bytes. */
+TEST(close_with_a_dup_reused_and_ready)
+{
+    int kq = queue(), a[2], b[2], i;
+
+    for (i = 0; i < 2; i++) {
+        unix_pair(a);
+        CHANGE_UDATA(kq, a[0], EVFILT_READ, EV_ADD | (i ? EV_CLEAR : 0), 0, 0,
+                     1);
+        SYS(dup(a[0]));
+        SYS(close(a[0]));
+        unix_pair(b);
+        CHECK_EQUAL(b[0], a[0]);
+        put(a[1], 1);
+        put(b[1], 2);
+        EXPECT_SILENCE(kq);
+        put(a[1], 1);
+        put(b[1], 2);
+        EXPECT_IDLE(kq);
+        EXPECT_ABSENT(kq, b[0], EVFILT_READ);
+        CHANGE_UDATA(kq, b[0], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 0, 2);
+        CHECK(EXPECT_EVENT(kq, b[0], EVFILT_READ, 0, 4).udata == UDATA(2));
+        EXPECT_SILENCE(kq);
+    }
+}
+
+static void take_all_descriptors(void)
+{
+    struct rlimit few = {64, 64};
+
+    SYS(setrlimit(RLIMIT_NOFILE, &few));
+    while (dup(STDERR_FILENO) >= 0)
+        continue;
+    CHECK_EQUAL(errno, EMFILE);
+}
+
+/* Neither an event nor a busy wait, and a signal ends the wait, when there is
+   no descriptor left to do anything about it. */
+TEST(close_with_a_dup_without_descriptors)
+{
+    int kq = queue(), a[2], i;
+    struct kevent ev;
+    pid_t child;
+
+    handle(SIGUSR1, handler);
+    unix_pair(a);
+    CHANGE(kq, a[0], EVFILT_READ, EV_ADD, 0, 0);
+    CHANGE(kq, a[0], EVFILT_WRITE, EV_ADD, 0, 0);
+    SYS(dup(a[0]));
+    SYS(close(a[0]));
+    take_all_descriptors();
+    put(a[1], 1);
+    EXPECT_IDLE(kq);
+    child = start_signaller(SIGUSR1, true);
+    errno = 0;
+    CHECK_EQUAL(collect(kq, &ev, 1, LIMIT_MS * MS), -1);
+    CHECK_EQUAL(errno, EINTR);
+    stop_child(child);
+    for (i = 60; i < 64; i++)
+        close(i); /* the leak check of a sanitizer opens files */
+}

@@ -87,7 +87,7 @@ static int64_t cost_of_changes(int kq, const int fd[2])
     return best;
 }
 
-static void compare_costs(bool of_waits)
+static void compare_costs(int64_t (*cost_of)(int kq, const int fd[2]))
 {
     struct rlimit limit;
     int fd[2], kq, i;
@@ -100,7 +100,7 @@ static void compare_costs(bool of_waits)
     for (i = 0; i < 2; i++) {
         kq = crowd_queue(i == 0 ? 2 : (int)limit.rlim_cur - 200);
         CHANGE(kq, fd[0], EVFILT_READ, EV_ADD, 0, 0);
-        cost[i] = of_waits ? cost_of_waits(kq, fd) : cost_of_changes(kq, fd);
+        cost[i] = cost_of(kq, fd);
     }
     note("# %jd us with 2 idle descriptors, %jd us with %jd\n",
          (intmax_t)cost[0] / 1000, (intmax_t)cost[1] / 1000,
@@ -110,10 +110,43 @@ static void compare_costs(bool of_waits)
 
 TEST(wait_cost_is_flat)
 {
-    compare_costs(true);
+    compare_costs(cost_of_waits);
 }
 
 TEST(change_cost_is_flat)
 {
-    compare_costs(false);
+    compare_costs(cost_of_changes);
+}
+
+/* A descriptor is closed while a child has it too, again and again. */
+static int64_t cost_of_closing(int kq, const int unused[2])
+{
+    int64_t best = INT64_MAX;
+    int round, i, fd[2];
+
+    (void)unused;
+    for (round = 0; round < 3; round++) {
+        int64_t cpu = cpu_ns(), took;
+
+        for (i = 0; i < 20; i++) {
+            int copy;
+
+            unix_pair(fd);
+            CHANGE(kq, fd[0], EVFILT_READ, EV_ADD, 0, 0);
+            copy = SYS(dup(fd[0]));
+            SYS(close(fd[0]));
+            put(fd[1], 1);
+            EXPECT_SILENCE(kq);
+            SYS(close(copy));
+            SYS(close(fd[1]));
+        }
+        took = cpu_ns() - cpu;
+        best = took < best ? took : best;
+    }
+    return best;
+}
+
+TEST(close_cost_is_flat)
+{
+    compare_costs(cost_of_closing);
 }

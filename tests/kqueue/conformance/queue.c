@@ -224,3 +224,84 @@ TEST(queue_dup)
     EXPECT_EVENT(kq, fd[0], EVFILT_READ, 0, 1);
     EXPECT_EVENT(copy, fd[0], EVFILT_READ, 0, 1);
 }
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) != -1;
+}
+
+/* Whatever else a queue has opened is no business of the program: to it these
+   numbers are not in use. On a BSD there are none. */
+TEST(queue_hides_what_it_needs)
+{
+    bool before[256];
+    int kq, fd;
+
+    few_descriptors();
+    handle(SIGUSR1, SIG_IGN);
+    for (fd = 0; fd < 256; fd++)
+        before[fd] = is_open(fd);
+    kq = queue();
+    CHANGE(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 100);
+    CHANGE(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0);
+    for (fd = 0; fd < 256; fd++) {
+        if (before[fd] || !is_open(fd) || fd == kq)
+            continue;
+        snprintf(context, sizeof context, "descriptor %d", fd);
+        EXPECT_ERROR(EBADF, kq, fd, EVFILT_READ, EV_ADD, 0, 0);
+        EXPECT_ERROR(EBADF, kq, fd, EVFILT_READ, EV_ENABLE, 0, 0);
+        EXPECT_ERROR(EBADF, kq, fd, EVFILT_READ, EV_DELETE, 0, 0);
+        EXPECT_ERROR(EBADF, kq, fd, EVFILT_WRITE, EV_DELETE, 0, 0);
+    }
+    SYS(kill(getpid(), SIGUSR1));
+    EXPECT_EVENT(kq, SIGUSR1, EVFILT_SIGNAL, 0, 1);
+    EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, 1);
+}
+
+/* A daemon closes all it has, opens its files, and then makes a queue. */
+TEST(queue_after_closefrom)
+{
+    bool taken[256] = {false};
+    int kq, fd, file, pair[2];
+    struct stat want, got;
+
+    few_descriptors();
+    handle(SIGUSR1, SIG_IGN);
+    kq = queue();
+    CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 60000);
+    CHANGE(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0);
+    if (HAVE_USER)
+        CHANGE(kq, 1, EVFILT_USER, EV_ADD, 0, 0);
+    for (fd = 3; fd < 256; fd++)
+        taken[fd] = close(fd) == 0;
+    file = regular_file(10);
+    taken[file] = true;
+    SYS(fstat(file, &want));
+    for (fd = 3; fd < 256; fd++)
+        if (taken[fd] && fd != file)
+            SYS(dup2(file, fd));
+
+    kq = queue();
+    CHANGE(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 20);
+    EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, 1);
+    CHANGE(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0);
+    SYS(kill(getpid(), SIGUSR1));
+    EXPECT_EVENT(kq, SIGUSR1, EVFILT_SIGNAL, 0, 1);
+    if (HAVE_USER) {
+        CHANGE(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0);
+        TRIGGER(kq, 1);
+        EXPECT_EVENT(kq, 1, EVFILT_USER, 0, ANY);
+    }
+    unix_pair(pair);
+    CHANGE(kq, pair[0], EVFILT_READ, EV_ADD, 0, 0);
+    CHANGE(kq, pair[0], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0);
+    EXPECT_EVENT(kq, pair[0], EVFILT_WRITE, 0, SOME);
+    put(pair[1], 1);
+    EXPECT_EVENT(kq, pair[0], EVFILT_READ, 0, 1);
+    for (fd = 3; fd < 256; fd++)
+        if (taken[fd]) {
+            snprintf(context, sizeof context, "descriptor %d", fd);
+            SYS(fstat(fd, &got));
+            CHECK_EQUAL(got.st_ino, want.st_ino);
+        }
+}

@@ -205,3 +205,35 @@ TEST(wait_flags_are_stripped)
     ev = EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, 1);
     CHECK_EQUAL(ev.flags & actions, 0);
 }
+
+static void many_descriptors(int n)
+{
+    struct rlimit limit;
+
+    SYS(getrlimit(RLIMIT_NOFILE, &limit));
+    if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < (rlim_t)n)
+        skip("too few descriptors are allowed here");
+    limit.rlim_cur = (rlim_t)n;
+    SYS(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+/* One call returns all there is, as far as there is room. */
+TEST(wait_fills_the_list)
+{
+    enum { MANY = 1024 };
+    static struct kevent ev[MANY];
+    static bool seen[MANY];
+    int kq = queue(), fd[2], i;
+
+    many_descriptors(MANY + 100);
+    unix_pair(fd);
+    put(fd[1], 1);
+    for (i = 0; i < MANY; i++)
+        CHANGE_UDATA(kq, SYS(dup(fd[0])), EVFILT_READ, EV_ADD, 0, 0, i);
+    CHECK_EQUAL(collect(kq, ev, MANY, LIMIT_MS * MS), MANY);
+    for (i = 0; i < MANY; i++) {
+        CHECK(!seen[(intptr_t)ev[i].udata]);
+        seen[(intptr_t)ev[i].udata] = true;
+    }
+    CHECK_EQUAL(collect(kq, ev, MANY - 1, LIMIT_MS * MS), MANY - 1);
+}
