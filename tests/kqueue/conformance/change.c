@@ -181,6 +181,39 @@ TEST(change_receipt_is_not_kept)
     EXPECT_SILENCE(kq);
 }
 
+/* FreeBSD keeps the bit with the knote, and returns it. */
+TEST(change_receipt_stays_in_flags)
+{
+    struct kevent change, ev;
+    int kq = queue(), fd[2];
+
+    only_on(LIKE_FREEBSD, "only measured on FreeBSD");
+    unix_pair(fd);
+    change = ENTRY(fd[0], EVFILT_READ, EV_ADD | EV_RECEIPT, 0, 0, 1);
+    CHECK_EQUAL(call(kq, &change, 1, &ev, 1, NULL), 1);
+    put(fd[1], 1);
+    EXPECT_EVENT(kq, fd[0], EVFILT_READ, EV_RECEIPT, 1);
+    EXPECT_EVENT(kq, fd[0], EVFILT_READ, EV_RECEIPT, 1);
+}
+
+/* The knote has taken them: kern_event.c, kqueue_register(). */
+TEST(change_receipt_has_no_fflags)
+{
+    struct kevent change, ev;
+    int kq = queue(), fd[2];
+
+    only_on(LIKE_FREEBSD, "only measured on FreeBSD");
+    unix_pair(fd);
+    change = ENTRY(fd[0], EVFILT_READ, EV_ADD | EV_RECEIPT, NOTE_LOWAT, 3, 1);
+    CHECK_EQUAL(call(kq, &change, 1, &ev, 1, NULL), 1);
+    EXPECT_ENTRY(&ev, change, 0);
+    CHECK_EQUAL(ev.fflags, 0);
+    put(fd[1], 2);
+    EXPECT_SILENCE(kq);
+    put(fd[1], 1);
+    EXPECT_EVENT(kq, fd[0], EVFILT_READ, 0, 3);
+}
+
 TEST(change_receipt_without_room)
 {
     struct kevent changes[2];

@@ -42,6 +42,29 @@ TEST(read_listener_clear)
     EXPECT_SILENCE(kq);
 }
 
+/* Without this line in accept() (solisten_dequeue() and the like) a server that
+   accepts one connection an event would leave the rest waiting. */
+TEST(read_listener_clear_again)
+{
+    struct sockaddr_in address;
+    int kq = queue(), listener = tcp_listener(&address), i;
+
+    not_on(MACOS | DRAGONFLY, "sys/kern/uipc_syscalls.c, these: not read");
+    CHANGE(kq, listener, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0);
+    for (i = 1; i <= 3; i++) {
+        tcp_connect(&address);
+        EXPECT_EVENT(kq, listener, EVFILT_READ, 0, i);
+        EXPECT_SILENCE(kq);
+    }
+    for (i = 2; i >= 1; i--) {
+        SYS(accept(listener, NULL, NULL));
+        EXPECT_EVENT(kq, listener, EVFILT_READ, 0, i);
+        EXPECT_SILENCE(kq);
+    }
+    SYS(accept(listener, NULL, NULL));
+    EXPECT_SILENCE(kq);
+}
+
 /* uipc_socket.c, all: the mark means bytes, and a listener has none. */
 TEST(read_listener_ignores_lowat)
 {

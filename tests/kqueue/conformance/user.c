@@ -145,6 +145,23 @@ TEST(user_data)
     EXPECT_SILENCE(kq);
 }
 
+/* Delivered without what was stored, and gone. */
+TEST(user_oneshot)
+{
+    struct kevent ev;
+    int kq = queue();
+
+    need_user();
+    only_on(LIKE_FREEBSD, "only measured on FreeBSD");
+    CHANGE(kq, 7, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_FFCOPY | 5, 0);
+    CHANGE_UDATA(kq, 7, EVFILT_USER, 0, NOTE_TRIGGER | NOTE_FFOR | 2, 4711, 3);
+    ev = EXPECT_EVENT(kq, 7, EVFILT_USER, 0, 0);
+    CHECK_EQUAL(ev.fflags, 0);
+    CHECK(ev.udata == UDATA(3));
+    EXPECT_SILENCE(kq);
+    EXPECT_ABSENT(kq, 7, EVFILT_USER);
+}
+
 TEST(user_absent)
 {
     int kq = queue();

@@ -75,6 +75,17 @@ TEST(write_regular_file)
     EXPECT_SILENCE(kq);
 }
 
+/* There is always room, and none to count. */
+TEST(write_regular_file_data)
+{
+    int kq = queue(), fd = regular_file(10);
+
+    only_on(LIKE_FREEBSD, "only measured on FreeBSD");
+    CHANGE(kq, fd, EVFILT_WRITE, EV_ADD, 0, 0);
+    EXPECT_EVENT(kq, fd, EVFILT_WRITE, 0, 0);
+    EXPECT_EVENT(kq, fd, EVFILT_WRITE, 0, 0);
+}
+
 /* data shrinks as the buffer fills. Sent to a peer that does not read. */
 TEST(write_data_is_the_room)
 {
@@ -231,6 +242,56 @@ TEST(write_own_shutdown)
                  ANY);
 }
 
+/* No room, and none will come: the end counts, as at the other side. */
+static void shut_when_full(const int fd[2], unsigned kind)
+{
+    int kq = queue();
+
+    fill(fd[0]);
+    CHANGE(kq, fd[0], EVFILT_WRITE, EV_ADD | kind, 0, 0);
+    EXPECT_SILENCE(kq);
+    SYS(shutdown(fd[0], SHUT_WR));
+    EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
+    if (kind == EV_CLEAR)
+        EXPECT_SILENCE(kq);
+    else
+        EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
+}
+
+TEST(write_own_shutdown_when_full)
+{
+    int fd[2];
+
+    unix_pair(fd);
+    shut_when_full(fd, 0);
+    tcp_pair(fd);
+    shut_when_full(fd, 0);
+}
+
+TEST(write_own_shutdown_clear)
+{
+    int fd[2];
+
+    unix_pair(fd);
+    shut_when_full(fd, EV_CLEAR);
+}
+
+/* uipc_socket.c, all: SBS_CANTSENDMORE is EV_EOF, whenever it is asked. */
+TEST(write_own_shutdown_unix)
+{
+    int kq = queue(), fd[2];
+
+    unix_pair(fd);
+    CHANGE(kq, fd[0], EVFILT_WRITE, EV_ADD, 0, 0);
+    EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, 0, SOME);
+    SYS(shutdown(fd[0], SHUT_WR));
+    EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
+    EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
+    CHANGE(kq, fd[0], EVFILT_WRITE, EV_DELETE, 0, 0);
+    CHANGE(kq, fd[0], EVFILT_WRITE, EV_ADD, 0, 0);
+    EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
+}
+
 TEST(write_unix_peer_gone)
 {
     int kq = queue(), fd[2];
@@ -343,4 +404,16 @@ TEST(write_listener)
     EXPECT_SILENCE(kq);
     tcp_connect(&address);
     EXPECT_IDLE(kq);
+}
+
+/* kern_event.c, kqueue_kqfilter(): a queue can be read, not written. */
+TEST(write_queue)
+{
+    int kq = queue(), other = queue();
+
+    only_on(LIKE_FREEBSD, "only measured on FreeBSD");
+    EXPECT_ERROR(EINVAL, kq, other, EVFILT_WRITE, EV_ADD, 0, 0);
+    EXPECT_ABSENT(kq, other, EVFILT_WRITE);
+    CHANGE(kq, other, EVFILT_READ, EV_ADD, 0, 0);
+    EXPECT_SILENCE(kq);
 }
