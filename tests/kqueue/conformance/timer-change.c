@@ -47,6 +47,40 @@ TEST(timer_readd_sooner)
     CHECK(time_ns() - start + EARLY >= 60 * MS);
 }
 
+/* What had expired is forgotten, and it starts anew, disabled. */
+TEST(timer_readd_disabled)
+{
+    int64_t start;
+    int kq = queue();
+
+    only_on(LIKE_FREEBSD, "only measured on FreeBSD");
+    CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 10);
+    pass(time_ns() + 30 * MS);
+    start = time_ns();
+    CHANGE(kq, 1, EVFILT_TIMER, EV_ADD | EV_DISABLE, 0, 60);
+    EXPECT_SILENCE(kq);
+    pass(start + 80 * MS);
+    EXPECT_SILENCE(kq);
+    CHANGE(kq, 1, EVFILT_TIMER, EV_ENABLE, 0, 60);
+    CHECK(EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, SOME).data * 60 * MS <=
+          time_ns() - start);
+}
+
+/* kern_event.c, filt_timertouch(): without EV_ADD the time is left alone. */
+TEST(timer_enable_changes_udata_only)
+{
+    int64_t start = time_ns();
+    int kq = queue();
+
+    only_on(LIKE_FREEBSD, "only measured on FreeBSD");
+    CHANGE_UDATA(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 100, 1);
+    CHANGE_UDATA(kq, 1, EVFILT_TIMER, EV_ENABLE, 0, 3600000, 2);
+    CHANGE_UDATA(kq, 1, EVFILT_TIMER, 0, 0, 1, 3);
+    CHECK(EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, 1).udata == UDATA(3));
+    CHECK(time_ns() - start >= 100 * MS);
+    EXPECT_SILENCE(kq);
+}
+
 /* What one does everywhere instead. */
 TEST(timer_delete_and_add)
 {
