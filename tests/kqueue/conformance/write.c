@@ -243,37 +243,41 @@ TEST(write_own_shutdown)
 }
 
 /* No room, and none will come: the end counts, as at the other side. */
-static void shut_when_full(const int fd[2], unsigned kind)
+static void shut_when_full(const int fd[2])
 {
     int kq = queue();
 
     fill(fd[0]);
-    CHANGE(kq, fd[0], EVFILT_WRITE, EV_ADD | kind, 0, 0);
+    CHANGE(kq, fd[0], EVFILT_WRITE, EV_ADD, 0, 0);
     EXPECT_SILENCE(kq);
     SYS(shutdown(fd[0], SHUT_WR));
     EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
-    if (kind == EV_CLEAR)
-        EXPECT_SILENCE(kq);
-    else
-        EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
+    EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
 }
 
 TEST(write_own_shutdown_when_full)
 {
     int fd[2];
 
-    unix_pair(fd);
-    shut_when_full(fd, 0);
     tcp_pair(fd);
-    shut_when_full(fd, 0);
+    shut_when_full(fd);
+    if (SYSTEM == LINUX) /* epoll does not tell of a UNIX socket that is full */
+        return;
+    unix_pair(fd);
+    shut_when_full(fd);
 }
 
 TEST(write_own_shutdown_clear)
 {
-    int fd[2];
+    int kq = queue(), fd[2];
 
     unix_pair(fd);
-    shut_when_full(fd, EV_CLEAR);
+    CHANGE(kq, fd[0], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0);
+    EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, 0, SOME);
+    EXPECT_SILENCE(kq);
+    SYS(shutdown(fd[0], SHUT_WR));
+    EXPECT_EVENT(kq, fd[0], EVFILT_WRITE, EV_EOF, ANY);
+    EXPECT_SILENCE(kq);
 }
 
 /* uipc_socket.c, all: SBS_CANTSENDMORE is EV_EOF, whenever it is asked. */
