@@ -230,18 +230,22 @@ void kq_ask_listeners(struct kqueue *kq)
 }
 
 /*
- * An event for a file closed before, kept alive by a dup or a child. epoll(7),
- * questions and answers: such a registration cannot be removed, since its
- * number means another file or none; and level-triggered it reports in each
- * turn. Some of that is borne, for a child will soon read what there is; in the
- * end the set is rebuilt, see below. The limit grows with what that costs.
+ * An event for a knote that is no more. Now and then two threads have fetched
+ * the same one. But if a dup or a child keeps a closed file open, its
+ * registration cannot be removed, since its number means another file or none
+ * (epoll(7), questions and answers), and level-triggered it is back in each
+ * turn. Some of that is borne: a child will soon read what there is. In the end
+ * the set is rebuilt; the limit grows with what that costs.
  */
-static int note_stale(struct kqueue *kq, int which)
+static int note_stale(struct kqueue *kq, int which, uint64_t key)
 {
-    if (kq->turn - kq->stale_turn[which] > 8)
-        kq->stale[which] = 0;
-    kq->stale[which]++;
-    kq->stale_turn[which] = kq->turn;
+    struct kq_suspect *s = &kq->suspect[which];
+    if (key == s->key) {
+        s->hits++;
+        s->turn = kq->turn;
+    } else if (kq->turn - s->turn > 8) {
+        *s = (struct kq_suspect){.key = key, .hits = 1, .turn = kq->turn};
+    }
     return 0;
 }
 
@@ -259,14 +263,14 @@ int kq_descriptor_event(struct kqueue *kq, const struct epoll_event *item,
     int fd = (int)(uint32_t)item->data.u64;
     struct fd_knote *k = find(kq, fd, which);
     if (k == NULL || k->flags == 0 || k->generation != item->data.u64 >> 32)
-        return note_stale(kq, which);
+        return note_stale(kq, which, item->data.u64);
     if (k->flags & EV_DISABLE)
         return 0;
     memset(out, 0, sizeof(*out));
     int active = ready(kq, fd, which, k, item->events, out);
     if (active < 0) {
         forget_number(kq, fd);
-        return note_stale(kq, which);
+        return note_stale(kq, which, item->data.u64);
     }
     struct fd_knote changed = *k;
     changed.quiet = !active && !(k->flags & EV_CLEAR);
@@ -337,8 +341,8 @@ static void rebuild(struct kqueue *kq, int which)
 void kq_rebuild_sets(struct kqueue *kq)
 {
     for (int which = READ; which <= WRITE; which++)
-        if (kq->stale[which] > 8 + kq->registered[which] / 4) {
+        if (kq->suspect[which].hits > 8 + kq->registered[which] / 4) {
             rebuild(kq, which);
-            kq->stale[which] = 0;
+            kq->suspect[which].hits = 0;
         }
 }

@@ -125,7 +125,7 @@ static void reset(struct kqueue *kq)
     kq->listeners = NULL;
     kq->table_size = kq->heap_size = kq->nlisteners = kq->listeners_size = 0;
     memset(kq->registered, 0, sizeof(kq->registered));
-    memset(kq->stale, 0, sizeof(kq->stale));
+    memset(kq->suspect, 0, sizeof(kq->suspect));
     __atomic_store_n(&kq->asks, false, __ATOMIC_RELAXED);
     if (kq->epoch & 1)
         __atomic_store_n(&kq->epoch, kq->epoch + 1, __ATOMIC_RELEASE);
@@ -280,27 +280,22 @@ static int apply_locked(struct kqueue *kq, unsigned epoch,
 /* ---- waiting and collecting ---- */
 
 /*
- * Where epoll_wait(2) puts its events: at the end of the room for kevents,
- * which is filled from the front. An epoll_event is the smaller, and gives no
- * more than one kevent, so none is overwritten before it is read; a call fills
- * the list, however long, and takes no memory.
+ * epoll_wait(2), into the list that the caller has given for kevents: a call
+ * fills the list, however long, and takes no memory. The items go to its very
+ * end, and it is filled from the front. An item is smaller than a kevent, and
+ * a slot is reserved for each, so none is overwritten before it is read.
  */
-static struct epoll_event *items_in(struct kevent *out, int room)
+static int fetch(int set, struct kevent *out, int room, int ms)
 {
-    return (struct epoll_event *)(void *)(out + room) - room;
+    struct epoll_event *end = (struct epoll_event *)(void *)(out + room);
+    int n = epoll_wait(set, end - room, room, ms);
+    if (n > 0 && n < room)
+        memmove(end - n, end - room, (size_t)n * sizeof(*end));
+    return n;
 }
 
-static int translate(struct kqueue *kq, int which,
-                     const struct epoll_event *items, int n, struct kevent *out,
+static int translate(struct kqueue *kq, int which, int n, struct kevent *out,
                      int room);
-
-/* At least one slot is ours, since our own item is one. */
-static int write_events(struct kqueue *kq, struct kevent *out, int room)
-{
-    struct epoll_event *items = items_in(out, room);
-    int n = epoll_wait(kq->set[WRITE], items, room, 0);
-    return translate(kq, WRITE, items, n, out, room);
-}
 
 static int dispatch(struct kqueue *kq, int which,
                     const struct epoll_event *item, struct kevent *out,
@@ -309,7 +304,8 @@ static int dispatch(struct kqueue *kq, int which,
     if (item->data.u64 >> 32 != 0)
         return kq_descriptor_event(kq, item, which, out);
     if (item->data.u64 == WRITE_SET)
-        return write_events(kq, out, room);
+        return translate(kq, WRITE, fetch(kq->set[WRITE], out, room, 0), out,
+                         room);
     if (item->data.u64 == TIMERFD)
         kq_expire_timers(kq, room);
     else
@@ -322,23 +318,21 @@ static int dispatch(struct kqueue *kq, int which,
  * Every item that epoll has returned must yield its event now or be reported
  * again, so a slot stays reserved for each that is still to come.
  */
-static int translate(struct kqueue *kq, int which,
-                     const struct epoll_event *items, int n, struct kevent *out,
+static int translate(struct kqueue *kq, int which, int n, struct kevent *out,
                      int room)
 {
     int used = 0;
-    for (int i = 0; i < n; i++) {
-        struct epoll_event item;
-        memcpy(&item, &items[i], sizeof(item)); /* its memory is a kevent's */
-        used +=
-            dispatch(kq, which, &item, out + used, room - used - (n - i - 1));
+    for (; n > 0; n--) {
+        struct epoll_event item; /* a copy: its memory is a kevent's */
+        memcpy(&item, (char *)(out + room) - (size_t)n * sizeof(item),
+               sizeof(item));
+        used += dispatch(kq, which, &item, out + used, room - used - (n - 1));
     }
     return used;
 }
 
 /* A batch: what the first wait has returned. */
-static int collect(struct kqueue *kq, const struct epoll_event *items, int n,
-                   struct kevent *out, int room)
+static int collect(struct kqueue *kq, int n, struct kevent *out, int room)
 {
     int used = 0;
     kq->turn++;
@@ -347,7 +341,7 @@ static int collect(struct kqueue *kq, const struct epoll_event *items, int n,
         kq_ask_signals(kq);
         used = kq_deliver(kq, out, room - n);
     }
-    used += translate(kq, READ, items, n, out + used, room - used);
+    used += translate(kq, READ, n, out + used, room - used);
     kq_rebuild_sets(kq);
     kq_set_doorbell(kq);
     return used;
@@ -391,7 +385,6 @@ static int wait_for_events(struct kqueue *kq, unsigned epoch,
                            struct kevent *out, int room,
                            const struct timespec *timeout)
 {
-    struct epoll_event *items = items_in(out, room);
     bool poll_only = timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
     bool interrupted = false;
     int64_t deadline = timeout && !poll_only ? deadline_of(timeout) : 0;
@@ -399,7 +392,7 @@ static int wait_for_events(struct kqueue *kq, unsigned epoch,
         int ms = poll_only || interrupted ? 0
                  : timeout == NULL        ? -1
                                           : remaining_ms(deadline);
-        int n = epoll_wait(kq->fd, items, room, ms), used = 0;
+        int n = fetch(kq->fd, out, room, ms), used = 0;
         if (n < 0 && errno != EINTR) {
             errno = errno == EINVAL ? EBADF : errno; /* not an epoll set */
             return -1;
@@ -408,7 +401,7 @@ static int wait_for_events(struct kqueue *kq, unsigned epoch,
         if (n > 0) {
             pthread_mutex_lock(&kq->lock);
             bool same = kq->epoch == epoch;
-            used = same ? collect(kq, items, n, out, room) : -1;
+            used = same ? collect(kq, n, out, room) : -1;
             pthread_mutex_unlock(&kq->lock);
             errno = same ? errno : EBADF;
         }

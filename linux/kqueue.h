@@ -104,6 +104,12 @@ struct kq_listener {
     int left;
 };
 
+/* A registration that should not be there any more. */
+struct kq_suspect {
+    uint64_t key;
+    unsigned turn, hits;
+};
+
 struct kqueue {
     struct kqueue *next; /* in its bucket; never freed, so no lock to look */
     int fd;
@@ -121,7 +127,7 @@ struct kqueue {
     size_t table_size;
     uint32_t generation; /* the last one given out */
     unsigned registered[2];
-    unsigned stale[2], stale_turn[2]; /* see kq_note_stale() */
+    struct kq_suspect suspect[2];
     struct kq_listener *listeners;
     size_t nlisteners, listeners_size;
 
