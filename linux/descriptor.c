@@ -294,55 +294,45 @@ int kq_descriptor_event(struct kqueue *kq, const struct epoll_event *item,
 
 /* ---- a set without stale registrations ---- */
 
-/* A descriptor for a moment, in need in place of the timerfd's. */
-static int spare_set(struct kqueue *kq)
-{
-    int fd = epoll_create1(EPOLL_CLOEXEC);
-    if (fd >= 0 || !kq_registered(kq->set[WRITE], kq->timer_fd))
-        return fd;
-    close(kq->timer_fd);
-    __atomic_store_n(&kq->timer_fd, -1, __ATOMIC_RELEASE);
-    return epoll_create1(EPOLL_CLOEXEC);
-}
-
 /*
- * Make a new epoll set under the same number. The old one's doorbell wakes who
- * sleeps on it.
+ * Make a new epoll set under the same number; false if there is no descriptor
+ * for it. The old one's doorbell wakes who sleeps on it.
  */
-static void rebuild(struct kqueue *kq, int which)
+static bool rebuild(struct kqueue *kq, int which)
 {
     struct epoll_event bell = {.events = EPOLLIN, .data.u64 = DOORBELL};
-    int fresh = spare_set(kq), old = kq->set[which];
-    if (fresh >= 0) {
-        for (int fd = 0; (size_t)fd < kq->table_size; fd++)
-            if (kq->table[fd][which].flags != 0 && !kq_registered(old, fd))
-                forget_number(kq, fd);
-        epoll_ctl(kq->fd, EPOLL_CTL_MOD, kq->bell_fd, &bell);
-        dup3(fresh, old, O_CLOEXEC);
-        close(fresh);
-        if (which == READ)
-            kq_add_helper(kq, READ, DOORBELL);
-        else
-            kq_add_helper(kq, WRITE, DOORBELL);
-        kq_add_helper(kq, READ, WRITE_SET);
-        if (kq->timer_fd >= 0)
-            kq_add_helper(kq, which, TIMERFD);
-        kq->bell = which == READ ? 0 : EPOLLIN;
-        for (int fd = 0; (size_t)fd < kq->table_size; fd++)
-            if (kq->table[fd][which].flags != 0 &&
-                control(kq, EPOLL_CTL_ADD, fd, which, &kq->table[fd][which]))
-                forget_number(kq, fd);
-    }
-    if (kq->timer_fd < 0)
-        kq_open_timer(kq);
-    kq_set_timer(kq);
+    int fresh = epoll_create1(EPOLL_CLOEXEC), old = kq->set[which];
+    if (fresh < 0)
+        return false;
+    for (int fd = 0; (size_t)fd < kq->table_size; fd++)
+        if (kq->table[fd][which].flags != 0 && !kq_registered(old, fd))
+            forget_number(kq, fd);
+    epoll_ctl(kq->fd, EPOLL_CTL_MOD, kq->bell_fd, &bell);
+    kq->bell = which == READ ? 0 : EPOLLIN;
+    dup3(fresh, old, O_CLOEXEC);
+    close(fresh);
+    kq_add_helper(kq, which, DOORBELL);
+    kq_add_helper(kq, which, TIMERFD);
+    kq_add_helper(kq, READ, WRITE_SET);
+    for (int fd = 0; (size_t)fd < kq->table_size; fd++)
+        if (kq->table[fd][which].flags != 0 &&
+            control(kq, EPOLL_CTL_ADD, fd, which, &kq->table[fd][which]))
+            forget_number(kq, fd);
+    return true;
 }
 
-void kq_rebuild_sets(struct kqueue *kq)
+/* Returns false while a set reports in vain, and cannot be rebuilt. */
+bool kq_rebuild_sets(struct kqueue *kq)
 {
-    for (int which = READ; which <= WRITE; which++)
-        if (kq->suspect[which].hits > 8 + kq->registered[which] / 4) {
-            rebuild(kq, which);
-            kq->suspect[which].hits = 0;
-        }
+    bool good = true;
+    for (int which = READ; which <= WRITE; which++) {
+        struct kq_suspect *s = &kq->suspect[which];
+        if (s->hits <= 8 + kq->registered[which] / 4 || kq->turn != s->turn)
+            continue;
+        if (rebuild(kq, which))
+            s->hits = 0;
+        else
+            good = false;
+    }
+    return good;
 }

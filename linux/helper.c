@@ -95,24 +95,21 @@ static int adopt(struct kqueue *kq, int *number, int fd, uint32_t name)
     return error;
 }
 
-int kq_open_timer(struct kqueue *kq)
-{
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    kq->timer_set = 0;
-    return adopt(kq, &kq->timer_fd, fd, TIMERFD);
-}
-
 /* All of them: 0, or an errno. The eventfd is readable for ever. */
 int kq_open_helpers(struct kqueue *kq)
 {
     int error =
         adopt(kq, &kq->set[WRITE], epoll_create1(EPOLL_CLOEXEC), WRITE_SET);
     if (error == 0)
-        error = kq_open_timer(kq);
+        error =
+            adopt(kq, &kq->timer_fd,
+                  timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+                  TIMERFD);
     if (error == 0)
         error = adopt(kq, &kq->bell_fd, eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK),
                       DOORBELL);
     kq->bell = 0;
+    kq->timer_set = 0;
     return error;
 }
 

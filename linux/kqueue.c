@@ -36,6 +36,7 @@
  *    READ a larger SO_RCVLOWAT wins. WRITE data is an estimate. WRITE with
  *    EV_CLEAR fires again only once the buffer has been full (epoll(7)), and
  *    READ with EV_CLEAR not because a read() has left bytes in a pipe.
+ *    A local shutdown(SHUT_WR) is seen once there is room.
  *  - A pipe's WRITE knote whose reader has gone stays, and EV_ADD still works.
  *  - A kqueue descriptor made by dup() is EBADF. In a child after fork() the
  *    number is EBADF for kevent(), but stays open until close() or exec().
@@ -45,8 +46,9 @@
  *  - A descriptor closed while a dup() or a child keeps the file open stays in
  *    the epoll set. Once it has shown up often enough the set is rebuilt; that
  *    repeats a pending EV_CLEAR event, and ends a nesting of this kqueue in
- *    another. If the number is another file by then, not yet given to EV_ADD
- *    and with bytes waiting, READ may say so with the old udata.
+ *    another. If the number is another file within 10 ms, not yet given to
+ *    EV_ADD and with bytes waiting, READ may say so with the old udata. Without
+ *    a free descriptor the set stays, and kevent() looks every 10 ms.
  *  - Timers so long that FreeBSD's arithmetic wraps wait. NOTE_ABSTIME is
  *    converted once: later steps of the clock do not move it. A bad value when
  *    a timer is added again is EINVAL at once. No limit on their number.
@@ -71,11 +73,13 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static struct kqueue *buckets[KQ_BUCKETS];
+bool kq_forked;
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- the queues of the process ---- */
@@ -160,9 +164,14 @@ static void forget_in_child(void)
     kq_forget_signals();
 }
 
+static void note_fork(void)
+{
+    __atomic_store_n(&kq_forked, true, __ATOMIC_RELAXED);
+}
+
 __attribute__((constructor)) static void install_fork_handler(void)
 {
-    pthread_atfork(NULL, NULL, forget_in_child);
+    pthread_atfork(NULL, note_fork, forget_in_child);
 }
 
 /* Make the new epoll set a queue: 0 or an errno. */
@@ -336,13 +345,14 @@ static int collect(struct kqueue *kq, int n, struct kevent *out, int room)
 {
     int used = 0;
     kq->turn++;
+    kq->now = (uint32_t)(kq_now(CLOCK_MONOTONIC_COARSE) / 1000000);
     /* A signal whose handler ran as epoll_wait() returned: it came first. */
     if (!kq_list_empty(&kq->signal_knotes)) {
         kq_ask_signals(kq);
         used = kq_deliver(kq, out, room - n);
     }
     used += translate(kq, READ, n, out + used, room - used);
-    kq_rebuild_sets(kq);
+    kq->stuck = !kq_rebuild_sets(kq);
     kq_set_doorbell(kq);
     return used;
 }
@@ -392,6 +402,7 @@ static int wait_for_events(struct kqueue *kq, unsigned epoch,
         int ms = poll_only || interrupted ? 0
                  : timeout == NULL        ? -1
                                           : remaining_ms(deadline);
+        bool stuck = false;
         int n = fetch(kq->fd, out, room, ms), used = 0;
         if (n < 0 && errno != EINTR) {
             errno = errno == EINVAL ? EBADF : errno; /* not an epoll set */
@@ -402,6 +413,7 @@ static int wait_for_events(struct kqueue *kq, unsigned epoch,
             pthread_mutex_lock(&kq->lock);
             bool same = kq->epoch == epoch;
             used = same ? collect(kq, n, out, room) : -1;
+            stuck = kq->stuck;
             pthread_mutex_unlock(&kq->lock);
             errno = same ? errno : EBADF;
         }
@@ -410,6 +422,8 @@ static int wait_for_events(struct kqueue *kq, unsigned epoch,
         if (n == 0 && ms == 0)
             break;
         idle += ms == 0;
+        if (stuck && ms != 0) /* no sleep in epoll_wait(2) any more: look */
+            interrupted = poll(NULL, 0, 10) < 0;
     }
     errno = EINTR;
     return interrupted ? -1 : 0;

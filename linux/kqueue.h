@@ -95,6 +95,7 @@ struct fd_knote {
     unsigned short flags; /* EV_ADD, EV_DISABLE, KIND_FLAGS; 0: no knote */
     unsigned char kind;   /* what the number refers to, see readiness.c */
     bool quiet;           /* edge-triggered for now, see descriptor.c */
+    uint32_t checked;     /* when the kernel was asked, see readiness.c */
 };
 
 /* A listener with EV_CLEAR that was returned with connections waiting. */
@@ -117,6 +118,8 @@ struct kqueue {
     unsigned epoch; /* atomic; odd while the number is a kqueue, else even */
     bool asks;      /* atomic: there is something to ask before a wait */
     unsigned turn;  /* counts the batches */
+    uint32_t now;   /* of the batch: ms, coarse */
+    bool stuck;     /* events of closed files come and cannot be stopped */
 
     /* The helpers, atomic. READ's set is fd, WRITE's is nested in it. */
     int set[2];
@@ -150,6 +153,8 @@ struct kqueue {
 
 /* ---- kqueue.c ---- */
 
+extern bool kq_forked; /* atomic: the process has children */
+
 struct kqueue *kq_first(int bucket);
 bool kq_is_queue(int fd);
 
@@ -159,7 +164,6 @@ enum { KQ_BUCKETS = 64 };
 
 int kq_open_helpers(struct kqueue *kq);
 void kq_close_helpers(struct kqueue *kq);
-int kq_open_timer(struct kqueue *kq);
 bool kq_is_helper(int fd);
 bool kq_registered(int set, int fd);
 int kq_add_helper(struct kqueue *kq, int which, uint32_t name);
@@ -206,7 +210,7 @@ int kq_change_descriptor(struct kqueue *kq, struct kevent *kev);
 int kq_descriptor_event(struct kqueue *kq, const struct epoll_event *item,
                         int which, struct kevent *out);
 void kq_ask_listeners(struct kqueue *kq);
-void kq_rebuild_sets(struct kqueue *kq);
+bool kq_rebuild_sets(struct kqueue *kq);
 
 /* ---- readiness.c ---- */
 

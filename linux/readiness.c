@@ -77,13 +77,28 @@ int kq_readable(struct fd_knote *k, int fd)
     return errno == EBADF ? -1 : 1;
 }
 
+/*
+ * Is the file still the one that was registered? Only the kernel knows; but a
+ * question an event would show in the cost of an echo. So it is asked when
+ * there is nothing to read, when a child may hold the old file open, and else
+ * not again within 10 ms: a busy descriptor is not asked.
+ */
+static bool same_file(struct kqueue *kq, int fd, struct fd_knote *k, int n)
+{
+    if (n > 0 && kq->now - k->checked < 10 &&
+        !__atomic_load_n(&kq_forked, __ATOMIC_RELAXED))
+        return true;
+    k->checked = kq->now;
+    return kq_registered(kq->fd, fd);
+}
+
 int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
                   uint32_t events, struct kevent *out)
 {
     if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         return 0;
     int n = kq_readable(k, fd);
-    if (n < 0 || (n == 0 && !kq_registered(kq->fd, fd)))
+    if (n < 0 || !same_file(kq, fd, k, n))
         return -1;
     bool eof = (events & EPOLLRDHUP) != 0;
     if (!eof && events & EPOLLHUP) {

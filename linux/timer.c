@@ -84,8 +84,6 @@ void kq_set_timer(struct kqueue *kq)
     int64_t top = kq->nheap > 0 ? kq->heap[0]->timer.deadline : 0;
     if (top == kq->timer_set)
         return;
-    if (kq->timer_fd < 0 && kq_open_timer(kq) != 0)
-        return;
     struct itimerspec when = {
         .it_value = {.tv_sec = top / NS_PER_S, .tv_nsec = top % NS_PER_S}};
     timerfd_settime(kq->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
