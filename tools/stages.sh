@@ -51,12 +51,12 @@ older() {
   return 0
 }
 
-# kqueue for Linux, compiled once for all stages.
+# kqueue for Linux, compiled once for all stages, its modules joined in one file.
 layer=build/stages/kqueue.o
 layer() {
   case $(sh linux/flags) in '') return 0 ;; esac
   older $layer linux || return 0
-  compile $layer $CC $CFLAGS $(sh linux/flags -c) -c linux/kqueue.c
+  compile $layer $CC $CFLAGS $(sh linux/flags -c) -r -nostdlib linux/*.c
 }
 
 # Builds a program from the source of a stage, if it is older than what it is

@@ -1,6 +1,7 @@
 /*
  * <sys/event.h> for Linux: the kqueue interface of FreeBSD 12 and later, with
- * the same names, numbers and types, implemented by ../kqueue.c.
+ * the same names, numbers and types, implemented by
+ * ../kqueue.c and the files beside it.
  *
  * Source for all that follows: FreeBSD kqueue(2) and its <sys/event.h>.
  */
