@@ -5,10 +5,11 @@
  *
  * Source for all that follows: FreeBSD kqueue(2) and its <sys/event.h>.
  */
-#ifndef __linux__
-#include_next <sys/event.h> /* an editor that has -I linux everywhere */
-#elif !defined KQUEUE_LINUX_SYS_EVENT_H
+#ifndef KQUEUE_LINUX_SYS_EVENT_H
 #define KQUEUE_LINUX_SYS_EVENT_H
+#ifndef __linux__
+#include_next <sys/event.h> /* for an editor that has -I linux everywhere */
+#else
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,19 +20,19 @@
  * They are negative, so that 0 is never a filter; kevent() skips a change
  * whose filter is 0.
  */
-#define EVFILT_READ     (-1)  /* descriptor: something to read or accept */
-#define EVFILT_WRITE    (-2)  /* descriptor: room to write */
-#define EVFILT_AIO      (-3)  /* not on Linux: EINVAL */
-#define EVFILT_VNODE    (-4)  /* not on Linux: EINVAL */
-#define EVFILT_PROC     (-5)  /* not on Linux: EINVAL */
-#define EVFILT_SIGNAL   (-6)  /* signal number: it was sent to the process */
-#define EVFILT_TIMER    (-7)  /* any number: time has passed */
-#define EVFILT_PROCDESC (-8)  /* not on Linux: EINVAL */
-#define EVFILT_FS       (-9)  /* not on Linux: EINVAL */
-#define EVFILT_LIO      (-10) /* not on Linux: EINVAL */
-#define EVFILT_USER     (-11) /* any number: the program triggered it */
-#define EVFILT_SENDFILE (-12) /* not on Linux: EINVAL */
-#define EVFILT_EMPTY    (-13) /* not on Linux: EINVAL */
+#define EVFILT_READ      (-1)   /* descriptor: something to read or accept */
+#define EVFILT_WRITE     (-2)   /* descriptor: room to write */
+#define EVFILT_AIO       (-3)   /* not on Linux: EINVAL */
+#define EVFILT_VNODE     (-4)   /* not on Linux: EINVAL */
+#define EVFILT_PROC      (-5)   /* not on Linux: EINVAL */
+#define EVFILT_SIGNAL    (-6)   /* signal number: it was sent to the process */
+#define EVFILT_TIMER     (-7)   /* any number: time has passed */
+#define EVFILT_PROCDESC  (-8)   /* not on Linux: EINVAL */
+#define EVFILT_FS        (-9)   /* not on Linux: EINVAL */
+#define EVFILT_LIO       (-10)  /* not on Linux: EINVAL */
+#define EVFILT_USER      (-11)  /* any number: the program triggered it */
+#define EVFILT_SENDFILE  (-12)  /* not on Linux: EINVAL */
+#define EVFILT_EMPTY     (-13)  /* not on Linux: EINVAL */
 
 /* One change to a subscription, or one event. */
 struct kevent {
@@ -44,45 +45,45 @@ struct kevent {
 };
 
 /* Actions: what a change does to the subscription (knote). */
-#define EV_ADD     0x0001 /* make it, or modify the one there is */
-#define EV_DELETE  0x0002 /* remove it; close() of the descriptor does too */
-#define EV_ENABLE  0x0004 /* let kevent() return its events */
-#define EV_DISABLE 0x0008 /* keep it, return nothing until EV_ENABLE */
+#define EV_ADD           0x0001 /* make it, or modify the one there is */
+#define EV_DELETE        0x0002 /* remove it; close() of the descriptor does too */
+#define EV_ENABLE        0x0004 /* let kevent() return its events */
+#define EV_DISABLE       0x0008 /* keep it, return nothing until EV_ENABLE */
 
 /* Kinds of subscription, fixed by the EV_ADD that makes it. */
-#define EV_ONESHOT  0x0010 /* deleted when first returned */
-#define EV_CLEAR    0x0020 /* edge-triggered: state is reset once returned */
-#define EV_DISPATCH 0x0080 /* disabled when returned */
+#define EV_ONESHOT       0x0010 /* deleted when first returned */
+#define EV_CLEAR         0x0020 /* edge-triggered: state is reset once returned */
+#define EV_DISPATCH      0x0080 /* disabled when returned */
 
 /* For one change: report success too, as EV_ERROR with data 0. */
-#define EV_RECEIPT 0x0040
+#define EV_RECEIPT       0x0040
 
 /* Set by kevent() alone. */
-#define EV_SYSFLAGS 0xF000 /* all bits that kevent() keeps for itself */
-#define EV_ERROR    0x4000 /* the change failed; data is the errno */
-#define EV_EOF      0x8000 /* the other side is gone; data may still be > 0 */
+#define EV_SYSFLAGS      0xF000 /* all bits that kevent() keeps for itself */
+#define EV_ERROR         0x4000 /* the change failed; data is the errno */
+#define EV_EOF           0x8000 /* the other side is gone; data may still be > 0 */
 
 /* EVFILT_READ, EVFILT_WRITE: data is a low-water mark in bytes. */
-#define NOTE_LOWAT 0x00000001
+#define NOTE_LOWAT       0x00000001
 
 /*
  * EVFILT_USER. NOTE_TRIGGER sets the event off; one of the NOTE_FF*
  * operations says how the low 24 bits of fflags meet those stored.
  */
-#define NOTE_FFNOP      0x00000000U /* leave the stored bits */
-#define NOTE_FFAND      0x40000000U /* stored &= fflags */
-#define NOTE_FFOR       0x80000000U /* stored |= fflags */
-#define NOTE_FFCOPY     0xc0000000U /* stored  = fflags */
-#define NOTE_FFCTRLMASK 0xc0000000U /* mask for the operation */
-#define NOTE_FFLAGSMASK 0x00ffffffU /* mask for the stored bits */
-#define NOTE_TRIGGER    0x01000000U
+#define NOTE_FFNOP       0x00000000U /* leave the stored bits */
+#define NOTE_FFAND       0x40000000U /* stored &= fflags */
+#define NOTE_FFOR        0x80000000U /* stored |= fflags */
+#define NOTE_FFCOPY      0xc0000000U /* stored  = fflags */
+#define NOTE_FFCTRLMASK  0xc0000000U /* mask for the operation */
+#define NOTE_FFLAGSMASK  0x00ffffffU /* mask for the stored bits */
+#define NOTE_TRIGGER     0x01000000U
 
 /* EVFILT_TIMER: the unit of data; milliseconds when none is given. */
-#define NOTE_SECONDS  0x00000001
-#define NOTE_MSECONDS 0x00000002
-#define NOTE_USECONDS 0x00000004
-#define NOTE_NSECONDS 0x00000008
-#define NOTE_ABSTIME  0x00000010 /* data is a point of CLOCK_REALTIME */
+#define NOTE_SECONDS     0x00000001
+#define NOTE_MSECONDS    0x00000002
+#define NOTE_USECONDS    0x00000004
+#define NOTE_NSECONDS    0x00000008
+#define NOTE_ABSTIME     0x00000010 /* data is a point of CLOCK_REALTIME */
 
 /* EVFILT_VNODE and EVFILT_PROC, so that programs compile: both are EINVAL. */
 #define NOTE_DELETE      0x00000001
@@ -141,4 +142,5 @@ int kevent(int kq, const struct kevent *changelist, int nchanges,
 }
 #endif
 
+#endif
 #endif
