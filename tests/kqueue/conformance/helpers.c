@@ -223,14 +223,19 @@ void handler(int number)
     handled = handled + 1;
 }
 
-void handle(int number, void (*function)(int))
+void handle_with(int number, void (*function)(int), int flags)
 {
     struct sigaction action;
 
     memset(&action, 0, sizeof action);
     action.sa_handler = function;
-    action.sa_flags = SA_RESTART;
+    action.sa_flags = flags;
     SYS(sigaction(number, &action, NULL));
+}
+
+void handle(int number, void (*function)(int))
+{
+    handle_with(number, function, SA_RESTART);
 }
 
 void few_descriptors(void)
@@ -240,6 +245,25 @@ void few_descriptors(void)
     SYS(getrlimit(RLIMIT_NOFILE, &limit));
     limit.rlim_cur = 256;
     SYS(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+void take_all_descriptors(void)
+{
+    struct rlimit few = {64, 64};
+
+    SYS(setrlimit(RLIMIT_NOFILE, &few));
+    while (dup(STDERR_FILENO) >= 0)
+        continue;
+    CHECK_EQUAL(errno, EMFILE);
+}
+
+/* The leak check of a sanitizer opens files. */
+void give_some_descriptors(void)
+{
+    int fd;
+
+    for (fd = 60; fd < 64; fd++)
+        close(fd);
 }
 
 void start_thread(pthread_t *thread, void *(*function)(void *), void *argument)

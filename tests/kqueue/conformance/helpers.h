@@ -25,6 +25,8 @@ int regular_file(int size);
 void tty_pair(int fd[2]);
 int lowest_free(void);
 void few_descriptors(void);
+void take_all_descriptors(void);
+void give_some_descriptors(void);
 
 pid_t start_child(void);
 void stop_child(pid_t child);
@@ -35,6 +37,7 @@ void start_thread(pthread_t *thread, void *(*function)(void *), void *argument);
 /* How many times handler() has run. */
 extern volatile sig_atomic_t handled;
 void handler(int number);
+void handle_with(int number, void (*function)(int), int flags);
 void handle(int number, void (*function)(int));
 
 /* Five knotes, one of each filter, whose events are at hand. */

@@ -357,21 +357,11 @@ TEST(signal_action_is_kept)
 }
 
 /* SIG_IGN and SIG_DFL are no functions, whatever the flags promise. */
-static void act(int number, void (*function)(int), int flags)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = function;
-    action.sa_flags = flags;
-    SYS(sigaction(number, &action, NULL));
-}
-
 TEST(signal_ignored_with_siginfo)
 {
     int kq = queue(), i;
 
-    act(SIGUSR1, SIG_IGN, SA_SIGINFO);
+    handle_with(SIGUSR1, SIG_IGN, SA_SIGINFO);
     CHANGE(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0);
     for (i = 0; i < 2; i++) {
         SYS(kill(getpid(), SIGUSR1));
@@ -386,7 +376,7 @@ TEST(signal_default_with_siginfo)
     int kq = queue(), status;
     pid_t child;
 
-    act(SIGURG, SIG_DFL, SA_SIGINFO);
+    handle_with(SIGURG, SIG_DFL, SA_SIGINFO);
     CHANGE(kq, SIGURG, EVFILT_SIGNAL, EV_ADD, 0, 0);
     SYS(kill(getpid(), SIGURG));
     EXPECT_EVENT(kq, SIGURG, EVFILT_SIGNAL, 0, 1);
@@ -395,7 +385,7 @@ TEST(signal_default_with_siginfo)
     if (child == 0) {
         int own = queue();
 
-        act(SIGTERM, SIG_DFL, SA_SIGINFO);
+        handle_with(SIGTERM, SIG_DFL, SA_SIGINFO);
         CHANGE(own, SIGTERM, EVFILT_SIGNAL, EV_ADD, 0, 0);
         kill(getpid(), SIGTERM);
         _exit(0);
@@ -411,7 +401,7 @@ TEST(signal_handler_that_resets)
     int kq = queue(), status, i;
     pid_t child;
 
-    act(SIGURG, handler, (int)SA_RESETHAND);
+    handle_with(SIGURG, handler, (int)SA_RESETHAND);
     CHANGE(kq, SIGURG, EVFILT_SIGNAL, EV_ADD, 0, 0);
     for (i = 0; i < 3; i++) {
         SYS(kill(getpid(), SIGURG));
@@ -423,7 +413,7 @@ TEST(signal_handler_that_resets)
     if (child == 0) {
         int own = queue();
 
-        act(SIGUSR1, handler, (int)SA_RESETHAND);
+        handle_with(SIGUSR1, handler, (int)SA_RESETHAND);
         CHANGE(own, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0);
         kill(getpid(), SIGUSR1);
         kill(getpid(), SIGUSR1);
