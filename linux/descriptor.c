@@ -272,8 +272,7 @@ int kq_descriptor_event(struct kqueue *kq, const struct epoll_event *item,
         forget_number(kq, fd);
         return note_stale(kq, which, item->data.u64);
     }
-    struct fd_knote changed = *k;
-    changed.quiet = !active && !(k->flags & EV_CLEAR);
+    bool quiet = !active && !(k->flags & EV_CLEAR);
     if (active) {
         out->ident = (uintptr_t)fd;
         out->filter = which == READ ? EVFILT_READ : EVFILT_WRITE;
@@ -281,14 +280,17 @@ int kq_descriptor_event(struct kqueue *kq, const struct epoll_event *item,
         out->udata = k->udata;
         if (k->flags & EV_CLEAR && kq_is_listener(k) && out->data > 0)
             remember_listener(kq, fd, k->generation, (int)out->data);
-        if (k->flags & EV_DISPATCH)
-            changed.flags |= EV_DISABLE;
     }
     if (active && k->flags & EV_ONESHOT) {
         control(kq, EPOLL_CTL_DEL, fd, which, k);
         forget(kq, fd, which);
-    } else if (changed.quiet != k->quiet || changed.flags != k->flags)
+    } else if (quiet != k->quiet || (active && k->flags & EV_DISPATCH)) {
+        struct fd_knote changed = *k;
+        changed.quiet = quiet;
+        if (active && k->flags & EV_DISPATCH)
+            changed.flags |= EV_DISABLE;
         update(kq, fd, which, changed);
+    }
     return active;
 }
 

@@ -298,8 +298,8 @@ static int fetch(int set, struct kevent *out, int room, int ms)
 {
     struct epoll_event *end = (struct epoll_event *)(void *)(out + room);
     int n = epoll_wait(set, end - room, room, ms);
-    if (n > 0 && n < room)
-        memmove(end - n, end - room, (size_t)n * sizeof(*end));
+    for (int i = n < room ? n : 0; i-- > 0;)
+        end[i - n] = end[i - room];
     return n;
 }
 
