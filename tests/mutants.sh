@@ -1,7 +1,8 @@
 #!/bin/sh
 # Breaks the programs, one promise at a time, and sees that the tests notice.
 #
-#     sh tests/mutants.sh                    all of tests/mutants/*.patch
+#     sh tests/mutants.sh                    all of tests/mutants/*.patch, and the
+#                                            bugs to find, exercises/bug*/bug.patch
 #     sh tests/mutants.sh tests/mutants/early-timer.patch ...
 #     FULL=1 sh tests/mutants.sh [...]       all tests of the servers and tools,
 #                                            not only the one that is named
@@ -14,18 +15,13 @@
 # red there. It says so, and ends with a line that counts.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-[ $# -gt 0 ] || set -- tests/mutants/*.patch
-for tool in bats patch; do
-  command -v $tool >/dev/null 2>&1 || {
-    echo "make mutants needs $tool, which is not installed" >&2
-    exit 1
-  }
-done
+[ $# -gt 0 ] || set -- tests/mutants/*.patch exercises/bug*/bug.patch
+sh tools/need-bats.sh 'make mutants' || exit 1
 
 tree=${TREE:-build/mutants}
 rm -rf "$tree"
 mkdir -p "$tree"
-tar cf - 0[1-5]-* linux tools tests Makefile TUTORIAL.md README.md |
+tar cf - 0[1-5]-* linux tools tests exercises/*.mk Makefile TUTORIAL.md README.md |
   (cd "$tree" && tar xf -)
 unset MAKEFLAGS MFLAGS MAKELEVEL
 in_tree() { (cd "$tree" && "$@"); }
@@ -41,6 +37,7 @@ seen=0
 missed=0
 for patch; do
   name=$(basename "$patch" .patch)
+  [ "$name" != bug ] || name=$(basename "$(dirname "$patch")")
   line=$(sed -n 's/^# .* | \(tests\/.*\)/\1/p;q' "$patch")
   file=${line%%: *}
   test=${line#*: }
@@ -48,9 +45,9 @@ for patch; do
   STEPS=${STEPS% }
   if [ -n "$STEPS" ]; then export STEPS; else unset STEPS; fi
   verdict=
-  if ! in_tree patch -s -p1 <"$patch" >"$tree/patch.log" 2>&1; then
+  changed=$(sed -n 's,^+++ b/,,p' "$patch")
+  if ! awk -f tools/patch.awk "$patch" "$changed" >"$tree/$changed"; then
     verdict='does not apply'
-    (cd "$tree" && find . -name '*.rej' -exec rm -f {} +)
   elif ! build; then
     verdict='does not compile'
   elif [ -n "${FULL:-}" ]; then
@@ -74,11 +71,7 @@ for patch; do
     echo "not ok $name $verdict"
     cp "$tree/tap" "$tree/$name.tap" 2>/dev/null
   fi
-  # As it was. (patch -R would leave an old one behind if it did not apply.)
-  sed -n 's,^+++ b/,,p' "$patch" | while read -r changed; do
-    cp "$changed" "$tree/$changed"
-    rm -f "$tree/$changed.orig"
-  done
+  cp "$changed" "$tree/$changed"
 done
-echo "$seen mutants seen, $missed missed"
+echo "$seen passed, $missed failed"
 [ "$missed" -eq 0 ] && [ "$seen" -gt 0 ]
