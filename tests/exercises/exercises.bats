@@ -18,13 +18,7 @@ setup() {
   export LC_ALL=C
 }
 
-# A mark runs a bats of its own, which shall know nothing of this one.
-tool() {
-  local name clean=()
-  while read -r name; do clean+=(-u "$name"); done < <(compgen -v BATS_)
-  env "${clean[@]}" PATH="$(echo "$PATH" | sed 's|[^:]*libexec/bats-core:||g')" \
-    sh tools/exercise.sh "$@"
-}
+tool() { apart sh tools/exercise.sh "$@"; }
 
 wrong() {
   echo "$*"
