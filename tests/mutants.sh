@@ -11,67 +11,78 @@
 #
 #     # a time-out is never early | tests/servers/step5.bats: step 5: no client ...
 #
-# Each is planted in a copy of the tree (build/mutants); the test must become
-# red there. It says so, and ends with a line that counts.
+# Each is planted in a copy of the tree (below build/mutants); the test must
+# become red there. JOBS at once (2; with FULL 1). A line for each, and the last
+# one counts. What the tests of one said is in build/mutants/NAME.tap.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-[ $# -gt 0 ] || set -- tests/mutants/*.patch exercises/bug*/bug.patch
-sh tools/need-bats.sh 'make mutants' || exit 1
-
-tree=${TREE:-build/mutants}
-rm -rf "$tree"
-mkdir -p "$tree"
-tar cf - 0[1-5]-* linux tools tests exercises/*.mk Makefile TUTORIAL.md README.md |
-  (cd "$tree" && tar xf -)
+trees=${TREE:-build/mutants}
 unset MAKEFLAGS MFLAGS MAKELEVEL
-in_tree() { (cd "$tree" && "$@"); }
-build() { in_tree "${MAKE:-make}" -s all client talk programs >"$tree/make.log" 2>&1; }
-build || { cat "$tree/make.log"; exit 1; }
-
-# Which steps the patch touches: every-step.bats needs to try no others.
-steps() {
-  sed -n 's,^+++ b/0\([1-5]\)-.*,\1,p' "$1" | tr '\n' ' '
+build() { # TREE
+  (cd "$1" && "${MAKE:-make}" -s all client talk programs) >"$1.log" 2>&1
 }
 
-seen=0
-missed=0
-for patch; do
-  name=$(basename "$patch" .patch)
-  [ "$name" != bug ] || name=$(basename "$(dirname "$patch")")
-  line=$(sed -n 's/^# .* | \(tests\/.*\)/\1/p;q' "$patch")
+# The test's name as a regular expression that matches nothing else.
+only() {
+  echo "^$(printf '%s\n' "$1" | sed 's/[][()|*+?.^$\\{}]/\\&/g')\$"
+}
+
+# Plants one, and says what became of it.
+plant() { # PATCH
+  name=$(basename "$1" .patch)
+  [ "$name" != bug ] || name=$(basename "$(dirname "$1")")
+  tree=$trees/$name
+  tap=$trees/$name.tap
+  changed=$(sed -n 's,^+++ b/,,p' "$1")
+  line=$(sed -n '1s/^# .* | \(tests\/.*\)/\1/p' "$1")
   file=${line%%: *}
   test=${line#*: }
-  STEPS=$(steps "$patch")
-  STEPS=${STEPS% }
-  if [ -n "$STEPS" ]; then export STEPS; else unset STEPS; fi
-  verdict=
-  changed=$(sed -n 's,^+++ b/,,p' "$patch")
-  if ! awk -f tools/patch.awk "$patch" "$changed" >"$tree/$changed"; then
+  # Which step it touches: every-step.bats needs to try no others.
+  if STEPS=$(expr "$changed" : '0\([1-5]\)-'); then export STEPS; else unset STEPS; fi
+  cp -Rp "$trees/original" "$tree"
+  if ! awk -f tools/patch.awk "$1" "$changed" >"$tree/$changed"; then
     verdict='does not apply'
-  elif ! build; then
+  elif ! build "$tree"; then
     verdict='does not compile'
   elif [ -n "${FULL:-}" ]; then
-    in_tree sh tests/run.sh tests/servers/*.bats tests/stress/*.bats \
-      tests/tools/*.bats >"$tree/tap" 2>&1
-    red=$(sed -n 's/^not ok [0-9]* //p' "$tree/tap" | sort -u | paste -s -d ';' -)
-    [ -n "$red" ] || verdict='is not seen by any test'
+    (cd "$tree" && sh tests/run.sh tests/servers/*.bats tests/stress/*.bats \
+      tests/tools/client.bats tests/tools/trace.bats tests/kqueue/*.bats) >"$tap" 2>&1
+    test=$(sed -n 's/^not ok [0-9]* //p' "$tap" | sort -u | paste -s -d ';' -)
+    verdict=
+    [ -n "$test" ] || verdict='is not seen by any test'
   else
-    # The name as a regular expression that matches nothing else.
-    in_tree bats --tap -f "^$(printf '%s\n' "$test" | sed 's/[][()|*+?.^$\\{}]/\\&/g')\$" \
-      "$file" >"$tree/tap" 2>&1
-    red=$test
-    grep -q '^not ok' "$tree/tap" || verdict="is not seen by $file: $test"
-    grep -q '^1\.\.1$' "$tree/tap" || verdict="names no test: $file: $test"
+    (cd "$tree" && bats --tap -f "$(only "$test")" "$file") >"$tap" 2>&1
+    verdict=
+    grep -q '^not ok' "$tap" || verdict="is not seen by $file: $test"
+    grep -q '^1\.\.1$' "$tap" || verdict="names no test: $file: $test"
   fi
-  if [ -z "$verdict" ]; then
-    seen=$((seen + 1))
-    echo "ok $name: $red"
-  else
-    missed=$((missed + 1))
-    echo "not ok $name $verdict"
-    cp "$tree/tap" "$tree/$name.tap" 2>/dev/null
-  fi
-  cp "$changed" "$tree/$changed"
-done
-echo "$seen passed, $missed failed"
-[ "$missed" -eq 0 ] && [ "$seen" -gt 0 ]
+  if [ -z "$verdict" ]; then echo "ok $name: $test"; else echo "not ok $name $verdict"; fi
+  rm -rf "$tree"
+}
+
+if [ "${PLANT_ONE-}" ]; then
+  plant "$1"
+  exit
+fi
+
+if [ $# -eq 0 ]; then
+  set -- tests/mutants/*.patch
+  for bug in exercises/bug*/bug.patch; do [ ! -f "$bug" ] || set -- "$@" "$bug"; done
+fi
+sh tools/need-bats.sh 'make mutants' || exit 1
+rm -rf "$trees"
+mkdir -p "$trees/original"
+tar cf - 0[1-5]-* linux tools tests exercises/*.mk Makefile TUTORIAL.md README.md |
+  (cd "$trees/original" && tar xf -)
+build "$trees/original" || {
+  cat "$trees/original.log"
+  exit 1
+}
+jobs=2
+[ -z "${FULL:-}" ] || jobs=1
+printf '%s\n' "$@" | PLANT_ONE=1 xargs -n 1 -P "${JOBS:-$jobs}" sh tests/mutants.sh |
+  tee "$trees/results"
+rm -rf "$trees/original"
+seen=$(grep -c '^ok ' "$trees/results")
+echo "$seen passed, $(($# - seen)) failed"
+[ "$seen" -eq $# ]
