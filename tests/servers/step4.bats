@@ -21,7 +21,7 @@ load ../lib/server
   talk buffer 4096 A open 10 fill B open 1 echo 1000 A rest shut eof
 }
 
-# 80 of 64 KiB are 5 MB.
+# 80 of some 24 KiB are 1.9 MB on Linux; freed, they come to nothing.
 @test "step 4: the output of a client that leaves is freed" {
   local before after
   ! grep -q -e __asan_init -e __tsan_init "$ROOT/step4" ||
@@ -34,7 +34,7 @@ load ../lib/server
     C open 20 fill reset D open 20 fill reset
   log_will_have 100 ' reset, '
   after=$(resident)
-  [ $((after - before)) -lt 2000 ] || fail "from $before to $after KiB"
+  [ $((after - before)) -lt 500 ] || fail "from $before to $after KiB"
 }
 
 # What the log says is what send() took.
