@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
 
 # All 12 bytes and the end wait before the server looks.

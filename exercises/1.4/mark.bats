@@ -1,0 +1,64 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
+load ../lib/mark
+
+# Its children, the dead ones too, and processes that run the same program.
+children() { ps -A -o ppid=,stat= | awk -v parent="$server" '$1 == parent' | wc -l | tr -d ' '; }
+processes() { ps -A -o args= | awk -v program="$PROGRAM" '$1 == program' | wc -l | tr -d ' '; }
+export -f children processes
+
+no_children() { [ "$(children)" -eq 0 ]; }
+runs() { [ "$(processes)" -eq "$1" ]; }
+export -f runs
+
+# Children of a server that has been killed serve on; their clients are gone.
+teardown() {
+  end_clean
+  wait_until runs 0 >/dev/null || told 'all clients have left' 'no process' "$(processes)"
+}
+
+@test "it compiles without a warning" { compiles_without_warning; }
+
+@test "ten clients are served at the same time, by ten processes" {
+  start "$STEP"
+  talk A open 1 echo 1 B open 9 echo 5000 A echo 1 \
+    run 'for i in {1..400}; do runs 11 && exit; sleep 0.01; done; echo "processes: $(processes)"; exit 1' \
+    A shut eof B echo 1 shut eof
+}
+
+@test "ten leave at once, and no zombie is left" {
+  start "$STEP"
+  talk A open 10 echo 10 run halt A shut eof close run go_on
+  wait_until no_children >/dev/null ||
+    told 'ten clients have left while the parent was halted' 'no child of it' \
+      "$(children): $(ps -A -o ppid=,pid=,stat=,args= | awk -v p="$server" '$1 == p' | head -n 3)"
+  talk A open 1 echo 1 shut eof
+}
+
+@test "one comes and goes while another stays" {
+  start "$STEP"
+  talk A open 1 echo 1 B open 1 echo 100 shut eof close C open 1 echo 7 A echo 1 C shut eof A shut eof
+}
+
+@test "when the parent is killed, the port is free" {
+  start "$STEP"
+  talk A open 1 echo 1 run 'kill -KILL $server; wait_for_line . ' \
+    run '"$PROGRAM" "$port" >"$LOG.again" 2>&1 & other=$!
+      for i in {1..400}; do [ -s "$LOG.again" ] && break; sleep 0.01; done
+      kill -KILL $other; cat "$LOG.again"; grep -q "^listening" "$LOG.again"' echo 5 shut eof
+  ended
+}
+
+@test "fork() fails once, and the next client is served" {
+  # shellcheck disable=SC2046,SC2086 # words
+  ${CC:-cc} $CFLAGS -include "$BATS_TEST_DIRNAME/fork-fails.h" -o "$BATS_TEST_TMPDIR/fails" "$WORK/server.c"
+  complaints_allowed=1
+  launch "$BATS_TEST_TMPDIR/fails" 0
+  listening
+  talk A open 1 end any B open 1 echo 1000 shut eof
+}
+
+@test "each client gets exactly its bytes" { echoes_all; }
+@test "clients that reset do no harm" { survives_resets; }
+@test "each client gives its descriptor back" { gives_descriptors_back; }
+@test "it sleeps while nobody wants anything" { sleeps_at_rest; }
