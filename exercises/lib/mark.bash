@@ -9,7 +9,7 @@
 # A check that fails says in words what was done, expected and seen: `talk` says
 # it by itself, else `told`. A right server comes far below any limit.
 
-LIMIT=${LIMIT:-8}
+export LIMIT=${LIMIT:-8}
 load ../../tests/lib/checks
 
 export ASAN_OPTIONS=hard_rss_limit_mb=1024:detect_leaks=0:exitcode=99
@@ -65,6 +65,20 @@ is_sane() {
   }
   kill -0 "$server" 2>/dev/null || told 'clients came and went' 'the server serves on' \
     'it has ended'
+}
+
+# The student's server with a change that makes something certain: variant NAME SED
+# FLAG... builds it, and PROGRAM is that from now on. SED must change something.
+variant() {
+  local source=$BATS_TEST_TMPDIR/$1.c program=$BATS_TEST_TMPDIR/$1/${PROGRAM##*/}
+  sed -e "$2" "$WORK/server.c" >"$source"
+  [ -z "$2" ] || ! cmp -s "$source" "$WORK/server.c" ||
+    fail "the marker looks for a line that is not there any more: $2" || return 1
+  shift 2
+  mkdir -p "${program%/*}"
+  # shellcheck disable=SC2046,SC2086 # several words
+  (cd "$ROOT" && ${CC:-cc} ${CFLAGS:-} "$@" -o "$program" "$source" $(sh linux/flags)) || return 1
+  PROGRAM=$program
 }
 
 # ---- What is asked of every server -------------------------------------------

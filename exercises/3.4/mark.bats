@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
+load ../lib/mark
+
+
+# The port of the second line of the log.
+second() { sed -n '2s/^listening on 127\.0\.0\.1:\([0-9]*\)$/\1/p' "$LOG"; }
+
+start_two() {
+  start "$STEP"
+  wait_until second_is_there >/dev/null ||
+    told 'the server was started' 'a second line: listening on 127.0.0.1:PORT' "$(sed -n 2p "$LOG")"
+  export counting
+  counting=$(second)
+}
+second_is_there() { [ -n "$(second)" ]; }
+
+# ask N: the second port says so, to one who sends nothing, and closes.
+ask() {
+  local said
+  said=$("$ROOT/build/talk" -t "$LIMIT" "$counting" X open 1 expect "$1 clients
+" eof 2>&1) || {
+    echo "done:     one connects to the second port and sends nothing"
+    echo "expected: the line '$1 clients', and the end"
+    echo "seen:     $said"
+    return 1
+  }
+}
+# Until the server has noticed who has left.
+will_say() {
+  local i
+  for ((i = 0; i < 200; i++)); do ask "$1" >/dev/null && return 0; sleep 0.02; done
+  ask "$1"
+}
+export -f ask will_say
+
+@test "it compiles without a warning" { compiles_without_warning; }
+
+@test "nobody: 0 clients" {
+  start_two
+  ask 0
+}
+
+@test "1 clients, 3 clients, while they are served" {
+  start_two
+  talk A open 1 echo 10 run 'ask 1' B open 2 echo 10 run 'ask 3' A echo 10
+}
+
+@test "who has left is not counted: closed, half-closed, reset" {
+  start_two
+  talk A open 2 echo 1 B open 2 echo 1 C open 2 echo 1 run 'ask 6' A close run 'will_say 4' \
+    B shut eof run 'will_say 2' C reset run 'will_say 0'
+}
+
+@test "twenty ask in one turn" {
+  start_two
+  talk A open 2 echo 1 \
+    run 'halt; for i in {1..20}; do ask 2 >"$LOG.asked$i" 2>&1 || touch "$LOG.failed" & done
+      go_on; wait; cat "$LOG".asked*; ! [ -e "$LOG.failed" ]'
+}
+
+@test "each who asks gives its descriptor back" {
+  [ -d /proc/self/fd ] || command -v lsof >/dev/null || skip 'needs /proc or lsof'
+  local before
+  start_two
+  ask 0
+  before=$(descriptors)
+  talk run 'for i in {1..10}; do ask 0 || exit; done'
+  wait_until has_descriptors "$before" >/dev/null ||
+    told 'ten have asked and left' "$before descriptors" "$(descriptors)"
+}
+
+@test "with a port given, the second is the next" {
+  local first i
+  # A free pair: of a server that is gone again.
+  for i in 1 2 3 4 5; do
+    start_two
+    first=$port
+    kill -KILL "$server"
+    ended
+    launch "$PROGRAM" "$first"
+    wait_until started
+    ! grep -q 'in use' "$ERRORS" || { ended; continue; }
+    listening
+    wait_until second_is_there >/dev/null || true
+    is "$(second)" $((first + 1)) "step3 $first"
+    return
+  done
+  skip 'no two free ports were found'
+}
+
+@test "each client gets exactly its bytes" { echoes_all; }
+@test "clients that reset do no harm" { survives_resets; }
+@test "each client gives its descriptor back" { gives_descriptors_back; }
+@test "it sleeps while nobody wants anything" { sleeps_at_rest; }
+@test "no memory is touched that is not its own" { is_sane_in_a_crowd; }
