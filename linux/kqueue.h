@@ -156,6 +156,7 @@ struct kqueue {
 extern bool kq_forked; /* atomic: the process has children */
 
 struct kqueue *kq_first(int bucket);
+struct kqueue *kq_find(int fd);
 bool kq_is_queue(int fd);
 
 enum { KQ_BUCKETS = 64 };

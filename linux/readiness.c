@@ -83,13 +83,14 @@ int kq_readable(struct fd_knote *k, int fd)
  * there is nothing to read, when a child may hold the old file open, and else
  * not again within 10 ms: a busy descriptor is not asked.
  */
-static bool same_file(struct kqueue *kq, int fd, struct fd_knote *k, int n)
+static bool same_file(struct kqueue *kq, int which, int fd, struct fd_knote *k,
+                      int64_t n)
 {
     if (n > 0 && kq->now - k->checked < 10 &&
         !__atomic_load_n(&kq_forked, __ATOMIC_RELAXED))
         return true;
     k->checked = kq->now;
-    return kq_registered(kq->fd, fd);
+    return kq_registered(kq->set[which], fd);
 }
 
 int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
@@ -98,7 +99,7 @@ int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
     if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         return 0;
     int n = kq_readable(k, fd);
-    if (n < 0 || !same_file(kq, fd, k, n))
+    if (n < 0 || !same_file(kq, READ, fd, k, n))
         return -1;
     bool eof = (events & EPOLLRDHUP) != 0;
     if (!eof && events & EPOLLHUP) {
@@ -165,7 +166,7 @@ int kq_write_ready(struct kqueue *kq, int fd, struct fd_knote *k,
         return 0;
     int64_t capacity;
     out->data = writable(fd, &capacity);
-    if (out->data < 0 || !kq_registered(kq->set[WRITE], fd))
+    if (out->data < 0 || !same_file(kq, WRITE, fd, k, out->data))
         return -1;
     bool eof = (events & EPOLLHUP) != 0;
     if (eof && is_socket(k, fd)) {
