@@ -43,6 +43,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -5360,6 +5361,133 @@ static void thread_queue_each(void)
 
 /* ---- All tests --------------------------------------------------------- */
 
+/* ---- What the layer in modules has mended, beside tests of its own ------ */
+
+/* As close_with_a_child(), but the number is another file's, with bytes, which
+   has not been added. */
+static void close_with_a_child_reused(void)
+{
+    int kq = queue(), a[2], b[2], i;
+    pid_t child[2];
+
+    for (i = 0; i < 2; i++) {
+        unix_pair(a);
+        CHANGE_UDATA(kq, a[0], EVFILT_READ, EV_ADD | (i ? EV_CLEAR : 0), 0, 0,
+                     1);
+        put(a[1], 1);
+        EXPECT_EVENT(kq, a[0], EVFILT_READ, 0, 1); /* looked at just now */
+        child[i] = start_child();
+        if (child[i] == 0)
+            for (;;)
+                pause();
+        SYS(close(a[0]));
+        unix_pair(b);
+        CHECK_EQUAL(b[0], a[0]);
+        put(b[1], 2);
+        put(a[1], 1);
+        EXPECT_SILENCE(kq);
+        EXPECT_IDLE(kq);
+        CHANGE(kq, b[0], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 0);
+        EXPECT_EVENT(kq, b[0], EVFILT_READ, 0, 2);
+        EXPECT_SILENCE(kq);
+    }
+    stop_child(child[0]);
+    stop_child(child[1]);
+}
+
+static sigjmp_buf out_of_handler;
+
+static void leave_by_jump(int number)
+{
+    (void)number;
+    siglongjmp(out_of_handler, 1);
+}
+
+/* A handler may leave a kevent() that waits; the queue goes on. */
+static void wait_left_by_siglongjmp(void)
+{
+    struct kevent ev;
+    int kq = queue(), fd[2];
+    pid_t child;
+
+    unix_pair(fd);
+    CHANGE(kq, fd[0], EVFILT_READ, EV_ADD, 0, 0);
+    handle(SIGUSR1, leave_by_jump);
+    child = start_signaller(SIGUSR1, false);
+    if (sigsetjmp(out_of_handler, 1) == 0) {
+        collect(kq, &ev, 1, LIMIT_MS * MS);
+        CHECK(!"a signal has ended the wait");
+    }
+    SYS(waitpid(child, NULL, 0));
+    put(fd[1], 1);
+    EXPECT_EVENT(kq, fd[0], EVFILT_READ, 0, 1);
+    CHANGE(kq, fd[0], EVFILT_READ, EV_DELETE, 0, 0);
+    EXPECT_SILENCE(kq);
+}
+
+/* One call fills the list with what there is, of all filters. */
+static void wait_fills_the_list_with_all(void)
+{
+    enum { EACH = 40, ALL = 4 * EACH };
+    static struct kevent ev[ALL + 1];
+    int kq = queue(), fd[EACH][2], i, n, of_read = 0, of_write = 0;
+
+    need_user();
+    for (i = 0; i < EACH; i++) {
+        unix_pair(fd[i]);
+        put(fd[i][1], 1);
+        CHANGE(kq, fd[i][0], EVFILT_READ, EV_ADD, 0, 0);
+        CHANGE(kq, fd[i][0], EVFILT_WRITE, EV_ADD, 0, 0);
+        CHANGE(kq, i, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0);
+        TRIGGER(kq, i);
+        CHANGE(kq, i, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 1);
+    }
+    pass(now() + 30 * MS);
+    n = collect(kq, ev, ALL + 1, 0);
+    CHECK_EQUAL(n, ALL);
+    for (i = 0; i < n; i++) {
+        of_read += ev[i].filter == (filter_t)EVFILT_READ && ev[i].data == 1;
+        of_write += ev[i].filter == (filter_t)EVFILT_WRITE;
+    }
+    CHECK_EQUAL(of_read, EACH);
+    CHECK_EQUAL(of_write, EACH);
+    for (i = 0; i < ALL; i += n) { /* now what is level, in small lists */
+        n = collect(kq, ev, 7, 0);
+        CHECK_EQUAL(n, 7);
+    }
+}
+
+/* Files that wait to be returned cost a call nothing, nor a timer's end. */
+static void wait_beside_files(void)
+{
+    enum { FILES = 150, TIMES = 2000 };
+    int64_t cost[2], cpu = 0;
+    struct kevent ev;
+    int kq = queue(), fd[2], file = regular_file(10), i, turn;
+
+    few_descriptors();
+    unix_pair(fd);
+    put(fd[1], 1);
+    CHANGE(kq, fd[0], EVFILT_READ, EV_ADD, 0, 0);
+    for (turn = 0; turn < 2; turn++) {
+        cost[turn] = INT64_MAX;
+        for (i = 0; i < 5 * TIMES; i++) {
+            if (i % TIMES == 0)
+                cpu = cpu_ns();
+            CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 60000);
+            CHANGE(kq, 1, EVFILT_TIMER, EV_DELETE, 0, 0);
+            CHECK_EQUAL(collect(kq, &ev, 1, 0), 1);
+            if (i % TIMES == TIMES - 1 && cpu_ns() - cpu < cost[turn])
+                cost[turn] = cpu_ns() - cpu;
+        }
+        for (i = 0; i < FILES && turn == 0; i++)
+            CHANGE(kq, SYS(dup(file)), EVFILT_READ, EV_ADD, 0, 0);
+    }
+    note("# %jd us beside none, %jd us beside %d files\n",
+         (intmax_t)cost[0] / 1000, (intmax_t)cost[1] / 1000, FILES);
+    CHECK(cost[1] < 4 * cost[0]);
+}
+
 static const struct test {
     const char *name;
     void (*run)(void);
@@ -5608,6 +5736,10 @@ static const struct test {
     TEST(thread_dispatch),
     TEST(thread_churn),
     TEST(thread_queue_each),
+    TEST(close_with_a_child_reused),
+    TEST(wait_left_by_siglongjmp),
+    TEST(wait_fills_the_list_with_all),
+    TEST(wait_beside_files),
 #undef TEST
 };
 
