@@ -20,8 +20,8 @@
 #include <limits.h>
 #include <unistd.h>
 
-/* No number below is a helper's: most changes need not look any further. */
-static int lowest = INT_MAX;
+/* No other number is a helper's: most changes need not look any further. */
+static int lowest = INT_MAX, highest = -1;
 
 /*
  * Is fd, the number, a member of this set as the file that it is now? ADD says
@@ -51,10 +51,10 @@ static int out_of_the_way(int fd)
         close(fd);
         fd = moved;
     }
-    for (int low = __atomic_load_n(&lowest, __ATOMIC_ACQUIRE); fd < low;)
-        if (__atomic_compare_exchange_n(&lowest, &low, fd, false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            break;
+    if (fd < lowest)
+        __atomic_store_n(&lowest, fd, __ATOMIC_RELEASE);
+    if (fd > highest)
+        __atomic_store_n(&highest, fd, __ATOMIC_RELEASE);
     return fd;
 }
 
@@ -132,7 +132,8 @@ void kq_close_helpers(struct kqueue *kq)
 /* Is the number a helper of some queue? A BSD knows no such descriptor. */
 bool kq_is_helper(int fd)
 {
-    if (fd < __atomic_load_n(&lowest, __ATOMIC_ACQUIRE))
+    if (fd < __atomic_load_n(&lowest, __ATOMIC_ACQUIRE) ||
+        fd > __atomic_load_n(&highest, __ATOMIC_ACQUIRE))
         return false;
     for (int i = 0; i < KQ_BUCKETS; i++)
         for (struct kqueue *kq = kq_first(i); kq != NULL; kq = kq->next) {
