@@ -77,7 +77,7 @@ static int control(struct kqueue *kq, int op, int fd, int which,
     if (k->flags & (EV_CLEAR | EV_DISABLE) || k->quiet)
         item.events |= EPOLLET;
     item.data.u64 = (uint64_t)k->generation << 32 | (uint32_t)fd;
-    if (epoll_ctl(kq->set[which], op, fd, &item) == 0)
+    if (epoll_ctl(kq_set(kq, which), op, fd, &item) == 0)
         return 0;
     return errno == EINVAL ? EBADF : errno; /* the queue is no epoll set */
 }
@@ -144,7 +144,7 @@ static int add(struct kqueue *kq, int fd, int which, struct kevent *kev)
     if (error)
         return error;
     if (other->flags != 0 &&
-        (k->flags != 0 || !kq_registered(kq->set[!which], fd)))
+        (k->flags != 0 || !kq_registered(kq_set(kq, !which), fd)))
         forget(kq, fd, !which);
     forget(kq, fd, which);
     *k = fresh;
@@ -303,13 +303,13 @@ int kq_descriptor_event(struct kqueue *kq, const struct epoll_event *item,
 static bool rebuild(struct kqueue *kq, int which)
 {
     struct epoll_event bell = {.events = EPOLLIN, .data.u64 = DOORBELL};
-    int fresh = epoll_create1(EPOLL_CLOEXEC), old = kq->set[which];
+    int fresh = epoll_create1(EPOLL_CLOEXEC), old = kq_set(kq, which);
     if (fresh < 0)
         return false;
     for (int fd = 0; (size_t)fd < kq->table_size; fd++)
         if (kq->table[fd][which].flags != 0 && !kq_registered(old, fd))
             forget_number(kq, fd);
-    epoll_ctl(kq->fd, EPOLL_CTL_MOD, kq->bell_fd, &bell);
+    epoll_ctl(kq->fd, EPOLL_CTL_MOD, kq->helper[DOORBELL], &bell);
     kq->bell = which == READ ? 0 : EPOLLIN;
     dup3(fresh, old, O_CLOEXEC);
     close(fresh);

@@ -103,7 +103,7 @@ static int dispatch(struct kqueue *kq, int which,
     if (item->data.u64 >> 32 != 0)
         return kq_descriptor_event(kq, item, which, out);
     if (item->data.u64 == WRITE_SET)
-        return translate(kq, WRITE, fetch(kq->set[WRITE], out, room, 0), out,
+        return translate(kq, WRITE, fetch(kq_set(kq, WRITE), out, room, 0), out,
                          room);
     if (item->data.u64 == TIMERFD)
         kq_expire_timers(kq, room);

@@ -101,14 +101,15 @@ static bool is_open(struct kqueue *kq)
 /* The program has closed it when the doorbell is no member any more. */
 static bool is_gone(struct kqueue *kq)
 {
-    return is_open(kq) && !kq_registered(kq->fd, kq->bell_fd);
+    return is_open(kq) && !kq_registered(kq->fd, kq->helper[DOORBELL]);
 }
 
 bool kq_is_queue(int fd)
 {
     struct kqueue *kq = kq_find(fd);
     return kq != NULL && is_open(kq) &&
-           kq_registered(fd, __atomic_load_n(&kq->bell_fd, __ATOMIC_ACQUIRE));
+           kq_registered(
+               fd, __atomic_load_n(&kq->helper[DOORBELL], __ATOMIC_ACQUIRE));
 }
 
 /* Drop all state. The struct stays, for the next queue of this number. */
@@ -179,8 +180,8 @@ static int adopt(int fd)
         if (kq == NULL)
             return ENOMEM;
         pthread_mutex_init(&kq->lock, NULL);
-        kq->fd = kq->set[READ] = fd;
-        kq->set[WRITE] = kq->timer_fd = kq->bell_fd = -1;
+        kq->fd = fd;
+        memset(kq->helper, -1, sizeof(kq->helper));
         kq_list_init(&kq->ready);
         kq_list_init(&kq->files);
         kq_list_init(&kq->signal_knotes);

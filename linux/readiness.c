@@ -90,7 +90,7 @@ static bool same_file(struct kqueue *kq, int which, int fd, struct fd_knote *k,
         !__atomic_load_n(&kq_forked, __ATOMIC_RELAXED))
         return true;
     k->checked = kq->now;
-    return kq_registered(kq->set[which], fd);
+    return kq_registered(kq_set(kq, which), fd);
 }
 
 int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
