@@ -78,6 +78,8 @@ static int apply_locked(struct kqueue *kq, unsigned epoch,
 
 /* ---- waiting and collecting ---- */
 
+enum { MOST = 1 << 24 }; /* items a call; epoll_wait(2) has a limit too */
+
 /*
  * epoll_wait(2), into the list that the caller has given for kevents: a call
  * fills the list, however long, and takes no memory. The items go to its very
@@ -87,7 +89,7 @@ static int apply_locked(struct kqueue *kq, unsigned epoch,
 static int fetch(int set, struct kevent *out, int room, int ms)
 {
     struct epoll_event *end = (struct epoll_event *)(void *)(out + room);
-    int n = epoll_wait(set, end - room, room, ms);
+    int n = epoll_wait(set, end - room, room < MOST ? room : MOST, ms);
     for (int i = n < room ? n : 0; i-- > 0;)
         end[i - n] = end[i - room];
     return n;

@@ -115,12 +115,12 @@ bool kq_is_queue(int fd)
 /* Drop all state. The struct stays, for the next queue of this number. */
 static void reset(struct kqueue *kq)
 {
+    kq_close_helpers(kq); /* first: its timerfd may be the program's by now */
     while (kq->knotes != NULL) /* the root's first member is the knote */
         kq_remove_knote(kq, *(struct knote **)kq->knotes);
     free(kq->table);
     free(kq->heap);
     free(kq->listeners);
-    kq_close_helpers(kq);
     kq->table = NULL;
     kq->heap = NULL;
     kq->listeners = NULL;
@@ -144,6 +144,12 @@ static void sweep(void)
         }
 }
 
+/* From now on another process may hold open what this one closes. */
+static void note_fork(void)
+{
+    __atomic_store_n(&kq_forked, true, __ATOMIC_RELAXED);
+}
+
 /*
  * A kqueue does not survive fork(2): its number means nothing in the child.
  * Other threads may have held locks, so nothing is freed, all is forgotten.
@@ -159,11 +165,7 @@ static void forget_in_child(void)
     }
     table_lock = unlocked;
     kq_forget_signals();
-}
-
-static void note_fork(void)
-{
-    __atomic_store_n(&kq_forked, true, __ATOMIC_RELAXED);
+    note_fork();
 }
 
 __attribute__((constructor)) static void install_fork_handler(void)

@@ -158,7 +158,7 @@ static inline int kq_set(const struct kqueue *kq, int which)
 
 /* ---- kqueue.c ---- */
 
-extern bool kq_forked; /* atomic: the process has children */
+extern bool kq_forked; /* atomic: this process or its parent has forked */
 
 struct kqueue *kq_first(int bucket);
 struct kqueue *kq_find(int fd);
