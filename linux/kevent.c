@@ -95,18 +95,12 @@ static int fetch(int set, struct kevent *out, int room, int ms)
     return n;
 }
 
-static int translate(struct kqueue *kq, int which, int n, struct kevent *out,
-                     int room);
-
 static int dispatch(struct kqueue *kq, int which,
                     const struct epoll_event *item, struct kevent *out,
                     int room)
 {
     if (item->data.u64 >> 32 != 0)
         return kq_descriptor_event(kq, item, which, out);
-    if (item->data.u64 == WRITE_SET)
-        return translate(kq, WRITE, fetch(kq_set(kq, WRITE), out, room, 0), out,
-                         room);
     if (item->data.u64 == TIMERFD)
         kq_expire_timers(kq, room);
     else
@@ -117,17 +111,29 @@ static int dispatch(struct kqueue *kq, int which,
 
 /*
  * Every item that epoll has returned must yield its event now or be reported
- * again, so a slot stays reserved for each that is still to come.
+ * again, so a slot stays reserved for each that is still to come. WRITE comes
+ * last: of one descriptor, FreeBSD activates it after READ.
  */
 static int translate(struct kqueue *kq, int which, int n, struct kevent *out,
                      int room)
 {
     int used = 0;
+    bool writes = false;
     for (; n > 0; n--) {
         struct epoll_event item; /* a copy: its memory is a kevent's */
         memcpy(&item, (char *)(out + room) - (size_t)n * sizeof(item),
                sizeof(item));
-        used += dispatch(kq, which, &item, out + used, room - used - (n - 1));
+        if (item.data.u64 == WRITE_SET)
+            writes = true;
+        else
+            used += dispatch(kq, which, &item, out + used,
+                             room - used - (n - 1) - writes);
+    }
+    if (writes) {
+        out += used;
+        room -= used;
+        n = fetch(kq_set(kq, WRITE), out, room, 0);
+        used += translate(kq, WRITE, n, out, room);
     }
     return used;
 }
