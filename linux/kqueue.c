@@ -28,15 +28,16 @@
  *    the header does not name are not returned.
  *  - EVFILT_READ data is 1 for listening UNIX sockets, kqueues and devices
  *    that have no byte count, and for UDP the size of the next datagram alone.
- *    A regular file that grows wakes no sleeper.
+ *    A regular file that grows wakes no sleeper; each that is at its end costs a
+ *    call one fstat(2).
  *  - A listener with EV_CLEAR fires again at the next kevent() after an
  *    accept(), not in one that waits already; on a UNIX socket only a new
  *    connection does.
  *  - NOTE_LOWAT on WRITE counts only if it is above the size of the buffer; on
  *    READ a larger SO_RCVLOWAT wins. WRITE data is an estimate. WRITE with
  *    EV_CLEAR fires again only once the buffer has been full (epoll(7)), and
- *    READ with EV_CLEAR not because a read() has left bytes in a pipe.
- *    A local shutdown(SHUT_WR) is seen once there is room.
+ *    READ with EV_CLEAR not because a read() has left bytes in a pipe. A local
+ *    shutdown(SHUT_WR) of a UNIX socket that is full is seen once it is not.
  *  - A pipe's WRITE knote whose reader has gone stays, and EV_ADD still works.
  *  - A kqueue descriptor made by dup() is EBADF. In a child after fork() the
  *    number is EBADF for kevent(), but stays open until close() or exec().
