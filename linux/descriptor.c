@@ -212,6 +212,7 @@ static void remember_listener(struct kqueue *kq, int fd, uint32_t generation,
  * On a BSD accept() wakes an EV_CLEAR listener again while connections are
  * left; in epoll only a new connection does. So before a wait, those that
  * were returned are asked whether some have been taken since, and armed again.
+ * A UNIX socket does not tell, and is armed in any case: better once too often.
  */
 void kq_ask_listeners(struct kqueue *kq)
 {
@@ -220,9 +221,10 @@ void kq_ask_listeners(struct kqueue *kq)
         struct fd_knote *k = find(kq, l->fd, READ);
         bool same = k->flags != 0 && k->generation == l->generation;
         int left = same ? kq_readable(k, l->fd) : 0;
-        if (left > 0 && left < l->left)
+        bool counts = same && kq_counts_connections(k);
+        if (left > 0 && (left < l->left || !counts))
             update(kq, l->fd, READ, *k);
-        if (left > 0)
+        if (left > 0 && counts)
             l->left = left;
         else
             *l = kq->listeners[--kq->nlisteners];

@@ -31,8 +31,8 @@
  *    A regular file that grows wakes no sleeper; each that is at its end costs a
  *    call one fstat(2).
  *  - A listener with EV_CLEAR fires again at the next kevent() after an
- *    accept(), not in one that waits already; on a UNIX socket only a new
- *    connection does.
+ *    accept(), not in one that waits already; a UNIX socket fires at each
+ *    kevent() while connections are left.
  *  - NOTE_LOWAT on WRITE counts only if it is above the size of the buffer; on
  *    READ a larger SO_RCVLOWAT wins. WRITE data is an estimate. WRITE with
  *    EV_CLEAR fires again only once the buffer has been full (epoll(7)), and

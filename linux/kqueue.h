@@ -226,5 +226,6 @@ int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
 int kq_write_ready(struct kqueue *kq, int fd, struct fd_knote *k,
                    uint32_t events, struct kevent *out);
 bool kq_is_listener(const struct fd_knote *k);
+bool kq_counts_connections(const struct fd_knote *k);
 
 #endif

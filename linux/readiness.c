@@ -23,7 +23,7 @@
 #include <poll.h>
 
 /* What a number refers to, found out when an event leaves doubt. */
-enum { UNKNOWN, TCP, UNIX, DATAGRAM, LISTENER, PIPE, OTHER };
+enum { UNKNOWN, TCP, UNIX, DATAGRAM, LISTENER, UNIX_LISTENER, PIPE, OTHER };
 
 static int kind_of(struct fd_knote *k, int fd)
 {
@@ -50,6 +50,11 @@ static bool is_socket(struct fd_knote *k, int fd)
 
 bool kq_is_listener(const struct fd_knote *k)
 {
+    return k->kind == LISTENER || k->kind == UNIX_LISTENER;
+}
+
+bool kq_counts_connections(const struct fd_knote *k)
+{
     return k->kind == LISTENER;
 }
 
@@ -63,14 +68,14 @@ int kq_readable(struct fd_knote *k, int fd)
     int n = 1;
     struct tcp_info info;
     socklen_t len = sizeof(info);
-    if (k->kind != LISTENER) {
+    if (!kq_is_listener(k)) {
         if (ioctl(fd, FIONREAD, &n) == 0)
             return n;
         if (errno == EBADF)
             return -1;
         if (errno != EINVAL || !is_socket(k, fd))
             return 1;
-        k->kind = LISTENER;
+        k->kind = kind_of(k, fd) == UNIX ? UNIX_LISTENER : LISTENER;
     }
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
         return (int)info.tcpi_unacked;
@@ -115,7 +120,7 @@ int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
         int kind = kind_of(k, fd);
         return kind == DATAGRAM || kind == OTHER;
     }
-    return n >= k->low_water || k->kind == LISTENER;
+    return n >= k->low_water || kq_is_listener(k);
 }
 
 /*
