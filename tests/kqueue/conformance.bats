@@ -58,6 +58,6 @@ group() {
   "$program" || skip 'programs built with ThreadSanitizer do not run here'
   # shellcheck disable=SC2086
   $cc -std=gnu99 -g -O1 -fsanitize=thread -pthread $flags \
-    tests/kqueue/kqueue_test.c -o "$program"
+    tests/kqueue/conformance/*.c -o "$program"
   group "$program" thread_
 }

@@ -41,14 +41,29 @@ bad(const char *format, ...)
     _exit(1);
 }
 
-/* Microseconds on a clock that is never set. */
-SHARED int64_t now(void)
+SHARED int64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
 
-    if (clock_gettime(CLOCK_MONOTONIC, &t) < 0)
+    if (clock_gettime(clock, &t) < 0)
         bad("clock_gettime: %s", strerror(errno));
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Nanoseconds on a clock that is never set: the one that timers go by. */
+SHARED int64_t time_ns(void)
+{
+#ifdef CLOCK_UPTIME_RAW /* macOS: its timers count mach_absolute_time() */
+    return clock_ns(CLOCK_UPTIME_RAW);
+#else
+    return clock_ns(CLOCK_MONOTONIC);
+#endif
+}
+
+/* Microseconds. */
+SHARED int64_t now(void)
+{
+    return time_ns() / 1000;
 }
 
 SHARED void set(int fd, int level, int option, int value)

@@ -1,8 +1,8 @@
 /*
- * model_test: kqueue(2) against a model of it.
+ * kqueue(2) against a model of it.
  *
- *     model_test [-s SEED] [-n OPERATIONS] [-v]     random operations
- *     model_test -t [-s SEED] [-n ROUNDS]           threads on one queue
+ *     kqueue_model [-s SEED] [-n OPERATIONS] [-v]     random operations
+ *     kqueue_model -t [-s SEED] [-n ROUNDS]           threads on one queue
  *
  * Sockets, pipes, USER events and timers are opened, written to, read, shut
  * and closed, and their knotes added, changed and deleted, in an order that
@@ -13,30 +13,20 @@
  *
  * Only the public interface is used. The model is FreeBSD's, from kqueue(2) and
  * sys/kern/kern_event.c; a comment names the function where it matters. "May"
- * stands where FreeBSD promises nothing, or where the Linux layer says that it
- * differs: EV_CLEAR for EVFILT_WRITE.
+ * stands where FreeBSD promises nothing, where another BSD differs from it, or
+ * where the Linux layer says that it does: EV_CLEAR for EVFILT_WRITE.
  */
 #include <sys/types.h>
-#include <sys/event.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "../lib/program.h"
+#include "portable.h"
 
 enum { OBJECTS = 8, ENDS = 2 * OBJECTS, USERS = 4, TIMERS = 4 };
 enum { KNOTES = 2 * ENDS + USERS + TIMERS, ROOM = 2 * KNOTES, TRACE = 40 };
@@ -74,22 +64,14 @@ static struct end ends[ENDS];
 static struct knote knotes[KNOTES];
 static int kq;
 
-static uint64_t seed = 1, state;
+static uint64_t seed = 1;
 static unsigned long operation;
 static bool verbose;
 static intptr_t next_udata;
 static char trace[TRACE][600];
 static char bytes[65536];
 
-/* ---- Chance, messages ---------------------------------------------------- */
-
-static unsigned chance(unsigned below)
-{
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (unsigned)((state * UINT64_C(2685821657736338717)) >> 33) % below;
-}
+/* ---- Messages ------------------------------------------------------------ */
 
 static void __attribute__((format(printf, 1, 2))) note(const char *format, ...)
 {
@@ -110,21 +92,14 @@ static void begin_operation(void)
     trace[operation % TRACE][0] = '\0';
 }
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-bad(const char *format, ...)
+static void say_operations(void)
 {
-    va_list list;
     unsigned long i = operation > TRACE ? operation - TRACE + 1 : 1;
 
     for (; i <= operation; i++)
         printf("    %lu:%s\n", i, trace[i % TRACE]);
-    printf("seed %llu, operation %lu: ", (unsigned long long)seed, operation);
-    va_start(list, format);
-    vprintf(format, list);
-    va_end(list);
-    printf("\n    again: build/model_test -s %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    _exit(1);
+    printf("seed %llu, operation %lu; again: build/kqueue_model -s %llu\n",
+           (unsigned long long)seed, operation, (unsigned long long)seed);
 }
 
 static void need(bool so, const char *what)
@@ -136,11 +111,11 @@ static void need(bool so, const char *what)
 /* ---- Names of knotes ----------------------------------------------------- */
 
 /* Ends have two knotes each: READ, WRITE. Then USER, then TIMER. */
-static short filter_of(int k)
+static filter_t filter_of(int k)
 {
     if (k < 2 * ENDS)
-        return (short)(k % 2 == 0 ? EVFILT_READ : EVFILT_WRITE);
-    return (short)(k < 2 * ENDS + USERS ? EVFILT_USER : EVFILT_TIMER);
+        return (filter_t)(k % 2 == 0 ? EVFILT_READ : EVFILT_WRITE);
+    return (filter_t)(k < 2 * ENDS + USERS ? EVFILT_USER : EVFILT_TIMER);
 }
 
 static struct end *end_of(int k)
@@ -210,22 +185,22 @@ static enum verdict expected(int k)
 {
     const struct knote *n = &knotes[k];
     const struct end *e = end_of(k);
-    enum verdict now = condition(k);
+    enum verdict ready = condition(k);
 
     if (!n->exists || n->disabled)
         return NO;
     /* kqueue_scan() does not ask the filter again for a ONESHOT knote. */
-    if (now == NO)
+    if (ready == NO)
         return (n->kind & EV_ONESHOT) && n->active != NO ? MAY : NO;
     /*
      * TCP wakes when it likes: each acknowledgement makes room anew, and bytes
      * can be counted a moment before their wake-up comes (sorwakeup).
      */
     if (n->kind & EV_CLEAR && e != NULL && e->kind == TCP)
-        return n->active == MUST ? now : MAY;
+        return n->active == MUST ? ready : MAY;
     if (n->kind & EV_CLEAR && e != NULL)
-        return n->active < now ? n->active : now;
-    return now;
+        return n->active < ready ? n->active : ready;
+    return ready;
 }
 
 static void activate(int k, enum verdict how)
@@ -256,11 +231,12 @@ static void check_event(int k, const struct kevent *event)
     if ((intptr_t)event->udata != n->udata)
         bad("%s: udata %ld and not %ld", name_of(k), (long)event->udata,
             (long)n->udata);
-    /* Nor does a ONESHOT knote have its fflags filled in. */
-    if (filter_of(k) == EVFILT_USER && !(n->kind & EV_ONESHOT) &&
-        (event->fflags & NOTE_FFLAGSMASK) != n->fflags)
+    /* kqueue_scan(): USER with EV_ONESHOT comes without fflags and data. */
+    if (filter_of(k) == (filter_t)EVFILT_USER &&
+        (event->fflags & NOTE_FFLAGSMASK) != n->fflags &&
+        !(n->kind & EV_ONESHOT && event->fflags == 0))
         bad("%s: fflags %#x and not %#x", name_of(k), event->fflags, n->fflags);
-    if (filter_of(k) == EVFILT_TIMER && event->data < 1)
+    if (filter_of(k) == (filter_t)EVFILT_TIMER && event->data < 1)
         bad("%s: data %ld", name_of(k), (long)event->data);
     /* What a ONESHOT knote says may be old, see expected(). */
     if (e == NULL || condition(k) == NO)
@@ -274,7 +250,7 @@ static void check_event(int k, const struct kevent *event)
     if (k % 2 == 1 && eof != (e->deserted || e->shut) &&
         !(e->kind == TCP && e->deserted))
         bad("%s: EV_EOF is %d", name_of(k), eof);
-    if (k % 2 == 1 && event->data < 1 && !eof)
+    if (k % 2 == 1 && event->data < 1 && !eof && !(n->kind & EV_ONESHOT))
         bad("%s: data %ld", name_of(k), (long)event->data);
 }
 
@@ -293,7 +269,10 @@ static void delivered(int k)
         n->active = NO;
         n->triggered = false;
     }
-    if (n->kind & EV_DISPATCH)
+    /* kern_event.c, NetBSD: EV_CLEAR wins, which a timer always has. */
+    if (n->kind & EV_DISPATCH &&
+        !(SYSTEM == NETBSD &&
+          (n->kind & EV_CLEAR || filter_of(k) == (filter_t)EVFILT_TIMER)))
         n->disabled = true;
 }
 
@@ -460,7 +439,7 @@ static int apply(int k, const struct kevent *c)
         n->exists = true;
         n->kind = c->flags & KIND; /* and never changes */
         n->fflags = c->fflags & NOTE_FFLAGSMASK;
-    } else if (filter_of(k) == EVFILT_USER) {
+    } else if (filter_of(k) == (filter_t)EVFILT_USER) {
         touch_user(n, c);
     }
     n->udata = (intptr_t)c->udata;
@@ -469,7 +448,9 @@ static int apply(int k, const struct kevent *c)
     /* kqueue_register(), done_ev_add: the filter is asked, unless disabled */
     if (!n->disabled)
         activate(k, condition(k));
-    if (filter_of(k) == EVFILT_TIMER && fresh)
+    else if (SYSTEM == NETBSD && fresh) /* asked before it is disabled */
+        activate(k, condition(k) == NO ? NO : MAY);
+    if (filter_of(k) == (filter_t)EVFILT_TIMER && fresh)
         n->soon = c->data == 1;
     return 0;
 }
@@ -520,7 +501,7 @@ static bool random_change(struct kevent *c, int *which)
 
     if (!sensible(k, flags))
         return false;
-    if (filter_of(k) == EVFILT_USER) {
+    if (filter_of(k) == (filter_t)EVFILT_USER) {
         static const unsigned control[] = {NOTE_FFNOP, NOTE_FFAND, NOTE_FFOR,
                                            NOTE_FFCOPY};
         fflags = control[chance(4)] | chance(0x1000000);
@@ -529,15 +510,15 @@ static bool random_change(struct kevent *c, int *which)
         else if (!n->exists)
             fflags &= NOTE_FFLAGSMASK;
     }
-    if (filter_of(k) == EVFILT_TIMER) {
+    if (filter_of(k) == (filter_t)EVFILT_TIMER) {
         if (flags & EV_ADD && n->exists)
             flags = EV_DELETE; /* changing one that runs: systems differ */
         data = flags & EV_ONESHOT ? 1 : 3600000;
     }
     flags &= ~(unsigned)EV_RECEIPT;
     /* A timer's period counts from here, and not in the model. */
-    EV_SET(c, ident_of(k), filter_of(k), flags, fflags, data,
-           (void *)++next_udata);
+    EV_SET(c, ident_of(k), filter_of(k), (flags_t)flags, (fflags_t)fflags,
+           (data_t)data, UDATA(++next_udata));
     *which = k;
     note(" {%s flags %#x fflags %#x}", name_of(k), flags, fflags);
     return true;
@@ -734,6 +715,8 @@ static void read_from(struct end *e, size_t most)
     } else {
         activate_write(p, MAY);
         p->room = p->room == NO ? MAY : p->room;
+        if (e->kind == PIPE)
+            activate_read(e, MAY); /* pipe_read(), a BSD: bytes are left */
     }
 }
 
@@ -746,6 +729,8 @@ static void wrote(struct end *e, size_t n)
     if (e->room == MUST && (p->in > SURE || e->bits > 4))
         e->room = MAY;
     activate_read(p, MUST);
+    if (e->kind == PIPE)
+        activate_write(e, MAY); /* pipe_write(), a BSD: room is left */
     if (e->kind == TCP)
         await_bytes(p);
 }
@@ -814,6 +799,29 @@ static void shut_end(struct end *e)
         await(p->fd, POLLIN);
 }
 
+static void simple_change(uintptr_t ident, int filter, unsigned flags)
+{
+    struct kevent c;
+
+    EV_SET(&c, ident, (filter_t)filter, (flags_t)flags, 0, 3600000, UDATA(0));
+    need(kevent(kq, &c, 1, NULL, 0, NULL) == 0, "kevent");
+}
+
+/*
+ * A pipe's writer whose reader goes: FreeBSD tells it once and deletes the
+ * knote, NetBSD and OpenBSD do not tell it at all.
+ */
+static void forget_writer(const struct end *e)
+{
+    int k = 2 * (int)(e - ends) + 1;
+
+    if (e->kind != PIPE || !e->open || !e->writes || !knotes[k].exists)
+        return;
+    note(" forget %s", name_of(k));
+    simple_change((uintptr_t)e->fd, EVFILT_WRITE, EV_DELETE);
+    memset(&knotes[k], 0, sizeof knotes[k]);
+}
+
 /* close() takes the knotes of the number with it (knote_fdclose). */
 static void close_end(struct end *e)
 {
@@ -830,6 +838,7 @@ static void close_end(struct end *e)
     /* Nobody is left to see a reset, and it leaves no TIME_WAIT behind. */
     if (e->kind == TCP && !p->open)
         setsockopt(e->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    forget_writer(p);
     note(" close %d", e->fd);
     need(close(e->fd) == 0, "close");
     e->open = false;
@@ -842,14 +851,6 @@ static void close_end(struct end *e)
     p->deserted = true;
     if (e->kind == TCP)
         await(p->fd, POLLIN);
-}
-
-static void simple_change(uintptr_t ident, int filter, unsigned flags)
-{
-    struct kevent c;
-
-    EV_SET(&c, ident, filter, flags, 0, 3600000, NULL);
-    need(kevent(kq, &c, 1, NULL, 0, NULL) == 0, "kevent");
 }
 
 /*
@@ -973,29 +974,16 @@ struct worker {
 static struct worker workers[WORKERS];
 static unsigned long rounds = 1000;
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-thread_bad(const char *format, ...)
-{
-    va_list list;
-
-    printf("threads: ");
-    va_start(list, format);
-    vprintf(format, list);
-    va_end(list);
-    printf(": %s\n", strerror(errno));
-    fflush(stdout);
-    _exit(1);
-}
-
 static void submit(uintptr_t ident, int filter, unsigned flags, unsigned fflags,
-                   void *udata)
+                   struct worker *worker)
 {
     struct kevent c;
 
-    EV_SET(&c, ident, filter, flags, fflags, 0, udata);
+    EV_SET(&c, ident, (filter_t)filter, (flags_t)flags, (fflags_t)fflags, 0,
+           UDATA(worker));
     if (kevent(kq, &c, 1, NULL, 0, NULL) < 0)
-        thread_bad("change of %lu, filter %d, flags %#x", (unsigned long)ident,
-                   filter, flags);
+        bad("change of %lu, filter %d, flags %#x: %s", (unsigned long)ident,
+            filter, flags, strerror(errno));
 }
 
 static void *wait_for_events(void *unused)
@@ -1003,12 +991,11 @@ static void *wait_for_events(void *unused)
     for (;;) {
         struct kevent events[3];
         int n = kevent(kq, NULL, 0, events, 3, NULL);
-        if (n < 0)
-            thread_bad("kevent");
+        need(n >= 0, "kevent");
         for (int i = 0; i < n; i++) {
-            struct worker *w = events[i].udata;
+            struct worker *w = (struct worker *)(intptr_t)events[i].udata;
             if (events[i].flags & EV_ERROR)
-                thread_bad("EV_ERROR %ld", (long)events[i].data);
+                bad("EV_ERROR %ld", (long)events[i].data);
             if (w == NULL)
                 return unused; /* STOP, not deleted: the others see it too */
             pthread_mutex_lock(&w->lock);
@@ -1030,7 +1017,7 @@ static void await_events(struct worker *w, long wanted, const char *what)
     while (w->events < wanted && error == 0)
         error = pthread_cond_timedwait(&w->seen, &w->lock, &end);
     if (w->events != wanted)
-        thread_bad("%s: %ld events and not %ld", what, w->events, wanted);
+        bad("%s: %ld events and not %ld", what, w->events, wanted);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -1044,11 +1031,9 @@ static void *do_work(void *argument)
     submit(own, EVFILT_USER, EV_ADD | EV_CLEAR, 0, w);
     for (unsigned long i = 0; i < rounds; i++) {
         int fd[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) < 0)
-            thread_bad("socketpair");
+        need(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0, "socketpair");
         submit((uintptr_t)fd[0], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, w);
-        if (write(fd[1], "x", 1) != 1)
-            thread_bad("write");
+        need(write(fd[1], "x", 1) == 1, "write");
         await_events(w, ++events, "ONESHOT");
         submit((uintptr_t)fd[0], EVFILT_READ, EV_ADD | EV_DISPATCH, 0, w);
         await_events(w, ++events, "DISPATCH");
@@ -1067,8 +1052,7 @@ static void *meddle(void *unused)
 {
     for (unsigned long i = 0; i < rounds; i++) {
         int fd[2];
-        if (pipe(fd) < 0)
-            thread_bad("pipe");
+        need(pipe(fd) == 0, "pipe");
         submit((uintptr_t)fd[0], EVFILT_READ, EV_ADD, 0, &workers[0]);
         submit((uintptr_t)fd[0], EVFILT_READ, EV_DISABLE, 0, &workers[0]);
         submit(200, EVFILT_TIMER, EV_ADD | EV_DISABLE, 0, &workers[0]);
@@ -1090,8 +1074,7 @@ static void run_threads(void)
     int n = 0;
 
     kq = kqueue();
-    if (kq < 0)
-        thread_bad("kqueue");
+    need(kq >= 0, "kqueue");
     for (int i = 0; i < WAITERS; i++)
         pthread_create(&thread[n++], NULL, wait_for_events, NULL);
     for (int i = 0; i < WORKERS; i++) {
@@ -1128,9 +1111,14 @@ int main(int argc, char **argv)
         else
             return 2;
     }
+    if (!HAVE_USER) {
+        printf("this system has no EVFILT_USER\n");
+        return 77;
+    }
     signal(SIGPIPE, SIG_IGN);
-    state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    seed_chance(seed);
     if (!threads) {
+        say_where = say_operations;
         run_model(n > 0 ? n : 100000);
         return 0;
     }
