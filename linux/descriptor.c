@@ -77,7 +77,7 @@ static int control(struct kqueue *kq, int op, int fd, int which,
     if (k->flags & (EV_CLEAR | EV_DISABLE) || k->quiet)
         item.events |= EPOLLET;
     item.data.u64 = (uint64_t)k->generation << 32 | (uint32_t)fd;
-    if (epoll_ctl(kq->set[which], op, fd, &item) == 0)
+    if (epoll_ctl(kq_set(kq, which), op, fd, &item) == 0)
         return 0;
     return errno == EINVAL ? EBADF : errno; /* the queue is no epoll set */
 }
@@ -144,7 +144,7 @@ static int add(struct kqueue *kq, int fd, int which, struct kevent *kev)
     if (error)
         return error;
     if (other->flags != 0 &&
-        (k->flags != 0 || !kq_registered(kq->set[!which], fd)))
+        (k->flags != 0 || !kq_registered(kq_set(kq, !which), fd)))
         forget(kq, fd, !which);
     forget(kq, fd, which);
     *k = fresh;
@@ -212,6 +212,7 @@ static void remember_listener(struct kqueue *kq, int fd, uint32_t generation,
  * On a BSD accept() wakes an EV_CLEAR listener again while connections are
  * left; in epoll only a new connection does. So before a wait, those that
  * were returned are asked whether some have been taken since, and armed again.
+ * A UNIX socket does not tell, and is armed in any case: better once too often.
  */
 void kq_ask_listeners(struct kqueue *kq)
 {
@@ -220,9 +221,10 @@ void kq_ask_listeners(struct kqueue *kq)
         struct fd_knote *k = find(kq, l->fd, READ);
         bool same = k->flags != 0 && k->generation == l->generation;
         int left = same ? kq_readable(k, l->fd) : 0;
-        if (left > 0 && left < l->left)
+        bool counts = same && kq_counts_connections(k);
+        if (left > 0 && (left < l->left || !counts))
             update(kq, l->fd, READ, *k);
-        if (left > 0)
+        if (left > 0 && counts)
             l->left = left;
         else
             *l = kq->listeners[--kq->nlisteners];
@@ -303,13 +305,13 @@ int kq_descriptor_event(struct kqueue *kq, const struct epoll_event *item,
 static bool rebuild(struct kqueue *kq, int which)
 {
     struct epoll_event bell = {.events = EPOLLIN, .data.u64 = DOORBELL};
-    int fresh = epoll_create1(EPOLL_CLOEXEC), old = kq->set[which];
+    int fresh = epoll_create1(EPOLL_CLOEXEC), old = kq_set(kq, which);
     if (fresh < 0)
         return false;
     for (int fd = 0; (size_t)fd < kq->table_size; fd++)
         if (kq->table[fd][which].flags != 0 && !kq_registered(old, fd))
             forget_number(kq, fd);
-    epoll_ctl(kq->fd, EPOLL_CTL_MOD, kq->bell_fd, &bell);
+    epoll_ctl(kq->fd, EPOLL_CTL_MOD, kq->helper[DOORBELL], &bell);
     kq->bell = which == READ ? 0 : EPOLLIN;
     dup3(fresh, old, O_CLOEXEC);
     close(fresh);

@@ -20,8 +20,8 @@
 #include <limits.h>
 #include <unistd.h>
 
-/* No number below is a helper's: most changes need not look any further. */
-static int lowest = INT_MAX;
+/* No other number is a helper's: most changes need not look any further. */
+static int lowest = INT_MAX, highest = -1;
 
 /*
  * Is fd, the number, a member of this set as the file that it is now? ADD says
@@ -51,98 +51,91 @@ static int out_of_the_way(int fd)
         close(fd);
         fd = moved;
     }
-    for (int low = __atomic_load_n(&lowest, __ATOMIC_ACQUIRE); fd < low;)
-        if (__atomic_compare_exchange_n(&lowest, &low, fd, false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            break;
+    if (fd < lowest)
+        __atomic_store_n(&lowest, fd, __ATOMIC_RELEASE);
+    if (fd > highest)
+        __atomic_store_n(&highest, fd, __ATOMIC_RELEASE);
     return fd;
 }
 
-static int helper_number(struct kqueue *kq, uint32_t name)
+/* Number `name` of the queue's helpers, which any thread may look at. */
+static int number(struct kqueue *kq, int name)
 {
-    const int *number = name == DOORBELL  ? &kq->bell_fd
-                        : name == TIMERFD ? &kq->timer_fd
-                                          : &kq->set[WRITE];
-    return __atomic_load_n(number, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&kq->helper[name], __ATOMIC_ACQUIRE);
 }
 
 /* Put a helper in one of the sets; 0 or an errno. */
-int kq_add_helper(struct kqueue *kq, int which, uint32_t name)
+int kq_add_helper(struct kqueue *kq, int which, int name)
 {
     bool reports = which == READ && name != DOORBELL;
     struct epoll_event item = {.events = reports ? EPOLLIN : 0,
-                               .data.u64 = name};
-    if (epoll_ctl(kq->set[which], EPOLL_CTL_ADD, helper_number(kq, name),
-                  &item) < 0)
+                               .data.u64 = (uint64_t)name};
+    if (epoll_ctl(kq_set(kq, which), EPOLL_CTL_ADD, number(kq, name), &item))
         return errno;
     return 0;
 }
 
-/* Take a descriptor just made, or -1 and errno, for a helper. */
-static int adopt(struct kqueue *kq, int *number, int fd, uint32_t name)
+static int open_helper(int name)
 {
-    int error = fd < 0 ? errno : 0;
-    if (error == 0) {
-        __atomic_store_n(number, out_of_the_way(fd), __ATOMIC_RELEASE);
-        error = kq_add_helper(kq, READ, name);
+    switch (name) {
+    case WRITE_SET:
+        return epoll_create1(EPOLL_CLOEXEC);
+    case TIMERFD:
+        return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    default: /* readable for ever */
+        return eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     }
-    if (error == 0 && name != WRITE_SET)
-        error = kq_add_helper(kq, WRITE, name);
-    if (error != 0 && fd >= 0) {
-        close(*number);
-        __atomic_store_n(number, -1, __ATOMIC_RELEASE);
-    }
-    return error;
 }
 
-/* All of them: 0, or an errno. The eventfd is readable for ever. */
+/* All of them: 0, or an errno. */
 int kq_open_helpers(struct kqueue *kq)
 {
-    int error =
-        adopt(kq, &kq->set[WRITE], epoll_create1(EPOLL_CLOEXEC), WRITE_SET);
-    if (error == 0)
-        error =
-            adopt(kq, &kq->timer_fd,
-                  timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-                  TIMERFD);
-    if (error == 0)
-        error = adopt(kq, &kq->bell_fd, eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK),
-                      DOORBELL);
+    int error = 0;
+    for (int name = WRITE_SET; name < HELPERS && error == 0; name++) {
+        int fd = out_of_the_way(open_helper(name));
+        if (fd < 0)
+            return errno;
+        __atomic_store_n(&kq->helper[name], fd, __ATOMIC_RELEASE);
+        error = kq_add_helper(kq, READ, name);
+        if (error == 0 && name != WRITE_SET)
+            error = kq_add_helper(kq, WRITE, name);
+    }
     kq->bell = 0;
     kq->timer_set = 0;
     return error;
 }
 
-void kq_close_helpers(struct kqueue *kq)
+/* The WRITE set is proved by any member. */
+static bool is_ours(struct kqueue *kq, int name)
 {
-    int set = kq->set[WRITE], timer = kq->timer_fd, bell = kq->bell_fd;
-    bool own_timer = kq_registered(set, timer);
-    bool own_bell = kq_registered(set, bell);
-    if (own_timer)
-        close(timer);
-    if (own_bell)
-        close(bell);
-    if (own_timer || own_bell)
-        close(set);
-    __atomic_store_n(&kq->set[WRITE], -1, __ATOMIC_RELEASE);
-    __atomic_store_n(&kq->timer_fd, -1, __ATOMIC_RELEASE);
-    __atomic_store_n(&kq->bell_fd, -1, __ATOMIC_RELEASE);
+    int set = number(kq, WRITE_SET);
+    return name == WRITE_SET ? kq_registered(set, number(kq, TIMERFD)) ||
+                                   kq_registered(set, number(kq, DOORBELL))
+                             : kq_registered(set, number(kq, name));
 }
 
-/* Is the number a helper of some queue? A BSD knows no such descriptor. */
+void kq_close_helpers(struct kqueue *kq)
+{
+    bool ours[HELPERS];
+    for (int name = WRITE_SET; name < HELPERS; name++)
+        ours[name] = is_ours(kq, name);
+    for (int name = WRITE_SET; name < HELPERS; name++) {
+        if (ours[name])
+            close(kq->helper[name]);
+        __atomic_store_n(&kq->helper[name], -1, __ATOMIC_RELEASE);
+    }
+}
+
+/* Is it a helper of some queue? A BSD knows no such descriptor. */
 bool kq_is_helper(int fd)
 {
-    if (fd < __atomic_load_n(&lowest, __ATOMIC_ACQUIRE))
+    if (fd < __atomic_load_n(&lowest, __ATOMIC_ACQUIRE) ||
+        fd > __atomic_load_n(&highest, __ATOMIC_ACQUIRE))
         return false;
     for (int i = 0; i < KQ_BUCKETS; i++)
-        for (struct kqueue *kq = kq_first(i); kq != NULL; kq = kq->next) {
-            int set = helper_number(kq, WRITE_SET);
-            int timer = helper_number(kq, TIMERFD);
-            if (fd == set && kq_registered(set, timer))
-                return true;
-            if ((fd == timer || fd == helper_number(kq, DOORBELL)) &&
-                kq_registered(set, fd))
-                return true;
-        }
+        for (struct kqueue *kq = kq_first(i); kq != NULL; kq = kq->next)
+            for (int name = WRITE_SET; name < HELPERS; name++)
+                if (fd == number(kq, name) && is_ours(kq, name))
+                    return true;
     return false;
 }

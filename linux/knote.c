@@ -64,7 +64,7 @@ void kq_set_doorbell(struct kqueue *kq)
         if (want == kq->bell)
             return;
         struct epoll_event item = {.events = want, .data.u64 = DOORBELL};
-        epoll_ctl(kq->fd, EPOLL_CTL_MOD, kq->bell_fd, &item);
+        epoll_ctl(kq->fd, EPOLL_CTL_MOD, kq->helper[DOORBELL], &item);
         kq->bell = want;
     }
 }

@@ -23,8 +23,9 @@ enum { NS_PER_S = 1000000000 };
 /* The two filters of descriptors; each has an epoll set of its own. */
 enum { READ, WRITE };
 
-/* What epoll_data holds when its upper half, the generation, is 0. */
-enum { DOORBELL, TIMERFD, WRITE_SET };
+/* A queue's helpers. epoll_data holds this when its upper half, the generation,
+   is 0. */
+enum { WRITE_SET, TIMERFD, DOORBELL, HELPERS };
 
 /* Flags that the first EV_ADD stores and each event returns. */
 #define KIND_FLAGS (EV_ONESHOT | EV_CLEAR | EV_DISPATCH | EV_RECEIPT)
@@ -121,9 +122,7 @@ struct kqueue {
     uint32_t now;   /* of the batch: ms, coarse */
     bool stuck;     /* events of closed files come and cannot be stopped */
 
-    /* The helpers, atomic. READ's set is fd, WRITE's is nested in it. */
-    int set[2];
-    int timer_fd, bell_fd;
+    int helper[HELPERS]; /* atomic; helper.c */
 
     /* READ and WRITE: descriptor.c. */
     struct fd_knote (*table)[2]; /* by number */
@@ -151,11 +150,18 @@ struct kqueue {
     bool check_signals;
 };
 
+/* READ's set is the queue itself; WRITE's is nested in it. */
+static inline int kq_set(const struct kqueue *kq, int which)
+{
+    return which == READ ? kq->fd : kq->helper[WRITE_SET];
+}
+
 /* ---- kqueue.c ---- */
 
-extern bool kq_forked; /* atomic: the process has children */
+extern bool kq_forked; /* atomic: this process or its parent has forked */
 
 struct kqueue *kq_first(int bucket);
+struct kqueue *kq_find(int fd);
 bool kq_is_queue(int fd);
 
 enum { KQ_BUCKETS = 64 };
@@ -166,7 +172,7 @@ int kq_open_helpers(struct kqueue *kq);
 void kq_close_helpers(struct kqueue *kq);
 bool kq_is_helper(int fd);
 bool kq_registered(int set, int fd);
-int kq_add_helper(struct kqueue *kq, int which, uint32_t name);
+int kq_add_helper(struct kqueue *kq, int which, int name);
 
 /* ---- knote.c ---- */
 
@@ -220,5 +226,6 @@ int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
 int kq_write_ready(struct kqueue *kq, int fd, struct fd_knote *k,
                    uint32_t events, struct kevent *out);
 bool kq_is_listener(const struct fd_knote *k);
+bool kq_counts_connections(const struct fd_knote *k);
 
 #endif

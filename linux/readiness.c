@@ -23,7 +23,7 @@
 #include <poll.h>
 
 /* What a number refers to, found out when an event leaves doubt. */
-enum { UNKNOWN, TCP, UNIX, DATAGRAM, LISTENER, PIPE, OTHER };
+enum { UNKNOWN, TCP, UNIX, DATAGRAM, LISTENER, UNIX_LISTENER, PIPE, OTHER };
 
 static int kind_of(struct fd_knote *k, int fd)
 {
@@ -50,6 +50,11 @@ static bool is_socket(struct fd_knote *k, int fd)
 
 bool kq_is_listener(const struct fd_knote *k)
 {
+    return k->kind == LISTENER || k->kind == UNIX_LISTENER;
+}
+
+bool kq_counts_connections(const struct fd_knote *k)
+{
     return k->kind == LISTENER;
 }
 
@@ -63,14 +68,14 @@ int kq_readable(struct fd_knote *k, int fd)
     int n = 1;
     struct tcp_info info;
     socklen_t len = sizeof(info);
-    if (k->kind != LISTENER) {
+    if (!kq_is_listener(k)) {
         if (ioctl(fd, FIONREAD, &n) == 0)
             return n;
         if (errno == EBADF)
             return -1;
         if (errno != EINVAL || !is_socket(k, fd))
             return 1;
-        k->kind = LISTENER;
+        k->kind = kind_of(k, fd) == UNIX ? UNIX_LISTENER : LISTENER;
     }
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
         return (int)info.tcpi_unacked;
@@ -83,13 +88,14 @@ int kq_readable(struct fd_knote *k, int fd)
  * there is nothing to read, when a child may hold the old file open, and else
  * not again within 10 ms: a busy descriptor is not asked.
  */
-static bool same_file(struct kqueue *kq, int fd, struct fd_knote *k, int n)
+static bool same_file(struct kqueue *kq, int which, int fd, struct fd_knote *k,
+                      int64_t n)
 {
     if (n > 0 && kq->now - k->checked < 10 &&
         !__atomic_load_n(&kq_forked, __ATOMIC_RELAXED))
         return true;
     k->checked = kq->now;
-    return kq_registered(kq->fd, fd);
+    return kq_registered(kq_set(kq, which), fd);
 }
 
 int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
@@ -98,7 +104,7 @@ int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
     if (!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         return 0;
     int n = kq_readable(k, fd);
-    if (n < 0 || !same_file(kq, fd, k, n))
+    if (n < 0 || !same_file(kq, READ, fd, k, n))
         return -1;
     bool eof = (events & EPOLLRDHUP) != 0;
     if (!eof && events & EPOLLHUP) {
@@ -114,7 +120,7 @@ int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
         int kind = kind_of(k, fd);
         return kind == DATAGRAM || kind == OTHER;
     }
-    return n >= k->low_water || k->kind == LISTENER;
+    return n >= k->low_water || kq_is_listener(k);
 }
 
 /*
@@ -165,7 +171,7 @@ int kq_write_ready(struct kqueue *kq, int fd, struct fd_knote *k,
         return 0;
     int64_t capacity;
     out->data = writable(fd, &capacity);
-    if (out->data < 0 || !kq_registered(kq->set[WRITE], fd))
+    if (out->data < 0 || !same_file(kq, WRITE, fd, k, out->data))
         return -1;
     bool eof = (events & EPOLLHUP) != 0;
     if (eof && is_socket(k, fd)) {

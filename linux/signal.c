@@ -81,9 +81,10 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         for (struct kqueue *kq = kq_first(i); kq != NULL; kq = kq->next)
             if (__atomic_load_n(&kq->signals, __ATOMIC_SEQ_CST) &
                 signal_bit((uintptr_t)sig))
-                epoll_ctl(kq->fd, EPOLL_CTL_MOD,
-                          __atomic_load_n(&kq->bell_fd, __ATOMIC_ACQUIRE),
-                          &item);
+                epoll_ctl(
+                    kq->fd, EPOLL_CTL_MOD,
+                    __atomic_load_n(&kq->helper[DOORBELL], __ATOMIC_ACQUIRE),
+                    &item);
     errno = saved_errno;
     pass_on(&watched[sig], sig, info, context);
 }

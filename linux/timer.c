@@ -86,7 +86,7 @@ void kq_set_timer(struct kqueue *kq)
         return;
     struct itimerspec when = {
         .it_value = {.tv_sec = top / NS_PER_S, .tv_nsec = top % NS_PER_S}};
-    timerfd_settime(kq->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+    timerfd_settime(kq->helper[TIMERFD], TFD_TIMER_ABSTIME, &when, NULL);
     kq->timer_set = top;
 }
 

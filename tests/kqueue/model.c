@@ -56,7 +56,6 @@ struct knote {
     unsigned fflags;     /* of USER */
     bool triggered;
     bool soon; /* a timer that will fire, once */
-    bool late; /* may come one kevent() later */
     intptr_t udata;
     int starved; /* times that others were returned instead */
 };
@@ -176,8 +175,10 @@ static enum verdict condition(int k)
         return e->in > 0 || e->eof ? MUST : NO;
     if (e->deserted && e->kind != TCP)
         return MUST;
-    /* After shutdown(SHUT_WR) FreeBSD reports EV_EOF; the layer does not. */
-    return e->shut ? MAY : e->room;
+    /* After shutdown(SHUT_WR) there is EV_EOF, on Linux only with room. */
+    if (e->shut)
+        return e->kind == TCP || e->room == MUST ? MUST : MAY;
+    return e->room;
 }
 
 static enum verdict expected(int k)
@@ -246,27 +247,11 @@ static void check_event(int k, const struct kevent *event)
         bad("%s: data %ld and not %zu", name_of(k), (long)event->data, e->in);
     /* When the table of TIME_WAIT is full, the other side of a TCP connection
        is forgotten at close(), and a late packet is answered by a reset. */
-    if (k % 2 == 1 && !e->shut && eof != e->deserted &&
+    if (k % 2 == 1 && eof != (e->deserted || e->shut) &&
         !(e->kind == TCP && e->deserted))
         bad("%s: EV_EOF is %d", name_of(k), eof);
     if (k % 2 == 1 && event->data < 1 && !eof && !(n->kind & EV_ONESHOT))
         bad("%s: data %ld", name_of(k), (long)event->data);
-}
-
-/*
- * On Linux a change of one filter makes epoll look at the descriptor anew, and
- * the EV_CLEAR event of its other filter may come once more. If that change is
- * the delivery of EV_ONESHOT or EV_DISPATCH, it may come one kevent() later.
- */
-static void repeat_the_other(int k)
-{
-#ifdef __linux__
-    if (end_of(k) != NULL)
-        activate(k ^ 1, MAY);
-    if (end_of(k) != NULL)
-        knotes[k ^ 1].late = true;
-#endif
-    (void)k;
 }
 
 /* The end of the loop in kqueue_scan(). */
@@ -276,8 +261,6 @@ static void delivered(int k)
 
     n->starved = 0;
     n->soon = false;
-    if (n->kind & (EV_ONESHOT | EV_DISPATCH))
-        repeat_the_other(k);
     if (n->kind & EV_ONESHOT) {
         memset(n, 0, sizeof *n);
         return;
@@ -346,13 +329,11 @@ static void compare(const struct kevent *events, int n, int room)
 
     for (int tries = 0;; tries++) {
         missing = 0;
-        for (int k = 0; k < KNOTES; k++) {
+        for (int k = 0; k < KNOTES; k++)
             must[k] = expected(k) == MUST;
-            knotes[k].late = false;
-        }
         take_events(events, n, seen);
         for (int k = 0; k < KNOTES; k++)
-            missing += (must[k] = must[k] && !knotes[k].late) && !seen[k];
+            missing += must[k] && !seen[k];
         if (missing == 0 || (room < ROOM && n > 0))
             break;
         only_late(seen, must);
@@ -449,7 +430,6 @@ static int apply(int k, const struct kevent *c)
         return EBADF;
     if (fresh && !(c->flags & EV_ADD))
         return ENOENT;
-    repeat_the_other(k);
     if (c->flags & EV_DELETE) {
         memset(n, 0, sizeof *n);
         return 0;

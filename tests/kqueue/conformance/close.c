@@ -280,3 +280,35 @@ TEST(close_with_a_dup_without_descriptors)
     stop_child(child);
     give_some_descriptors();
 }
+
+/* As close_with_a_child(), but the number is another file's, with bytes, which
+   has not been added. */
+TEST(close_with_a_child_reused)
+{
+    int kq = queue(), a[2], b[2], i;
+    pid_t child[2];
+
+    for (i = 0; i < 2; i++) {
+        unix_pair(a);
+        CHANGE_UDATA(kq, a[0], EVFILT_READ, EV_ADD | (i ? EV_CLEAR : 0), 0, 0,
+                     1);
+        put(a[1], 1);
+        EXPECT_EVENT(kq, a[0], EVFILT_READ, 0, 1); /* looked at just now */
+        child[i] = start_child();
+        if (child[i] == 0)
+            for (;;)
+                pause();
+        SYS(close(a[0]));
+        unix_pair(b);
+        CHECK_EQUAL(b[0], a[0]);
+        put(b[1], 2);
+        put(a[1], 1);
+        EXPECT_SILENCE(kq);
+        EXPECT_IDLE(kq);
+        CHANGE(kq, b[0], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 0);
+        EXPECT_EVENT(kq, b[0], EVFILT_READ, 0, 2);
+        EXPECT_SILENCE(kq);
+    }
+    stop_child(child[0]);
+    stop_child(child[1]);
+}

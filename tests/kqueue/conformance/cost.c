@@ -150,3 +150,34 @@ TEST(close_cost_is_flat)
 {
     compare_costs(cost_of_closing);
 }
+
+/* Files that wait to be returned cost a call nothing, nor a timer's end. */
+TEST(wait_beside_files)
+{
+    enum { FILES = 150, TIMES = 2000 };
+    int64_t cost[2], cpu = 0;
+    struct kevent ev;
+    int kq = queue(), fd[2], file = regular_file(10), i, turn;
+
+    few_descriptors();
+    unix_pair(fd);
+    put(fd[1], 1);
+    CHANGE(kq, fd[0], EVFILT_READ, EV_ADD, 0, 0);
+    for (turn = 0; turn < 2; turn++) {
+        cost[turn] = INT64_MAX;
+        for (i = 0; i < 5 * TIMES; i++) {
+            if (i % TIMES == 0)
+                cpu = cpu_ns();
+            CHANGE(kq, 1, EVFILT_TIMER, EV_ADD, 0, 60000);
+            CHANGE(kq, 1, EVFILT_TIMER, EV_DELETE, 0, 0);
+            CHECK_EQUAL(collect(kq, &ev, 1, 0), 1);
+            if (i % TIMES == TIMES - 1 && cpu_ns() - cpu < cost[turn])
+                cost[turn] = cpu_ns() - cpu;
+        }
+        for (i = 0; i < FILES && turn == 0; i++)
+            CHANGE(kq, SYS(dup(file)), EVFILT_READ, EV_ADD, 0, 0);
+    }
+    note("# %jd us beside none, %jd us beside %d files\n",
+         (intmax_t)cost[0] / 1000, (intmax_t)cost[1] / 1000, FILES);
+    CHECK(cost[1] < 4 * cost[0]);
+}

@@ -133,3 +133,28 @@ TEST(read_unconnected_then_listening)
     tcp_connect(&address);
     EXPECT_EVENT(kq, fd, EVFILT_READ, 0, 1);
 }
+
+/* As read_listener_clear(): one accept() an event must do. */
+TEST(read_unix_listener_clear)
+{
+    struct sockaddr_un address;
+    int kq = queue(), fd = SYS(socket(AF_UNIX, SOCK_STREAM, 0)), i;
+
+    memset(&address, 0, sizeof address);
+    address.sun_family = AF_UNIX;
+    snprintf(address.sun_path, sizeof address.sun_path,
+             "/tmp/kqueue_test.%jd.socket", (intmax_t)getpid());
+    SYS(bind(fd, (struct sockaddr *)&address, sizeof address));
+    SYS(listen(fd, 8));
+    CHANGE(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0);
+    EXPECT_SILENCE(kq);
+    for (i = 0; i < 3; i++)
+        SYS(connect(SYS(socket(AF_UNIX, SOCK_STREAM, 0)),
+                    (struct sockaddr *)&address, sizeof address));
+    SYS(unlink(address.sun_path));
+    for (i = 0; i < 3; i++) {
+        AWAIT_EVENT(kq, fd, EVFILT_READ, 0, SOME);
+        SYS(accept(fd, NULL, NULL));
+    }
+    EXPECT_SILENCE(kq);
+}

@@ -237,3 +237,35 @@ TEST(wait_fills_the_list)
     }
     CHECK_EQUAL(collect(kq, ev, MANY - 1, LIMIT_MS * MS), MANY - 1);
 }
+
+/* One call fills the list with what there is, of all filters. */
+TEST(wait_fills_the_list_with_all)
+{
+    enum { EACH = 40, ALL = 4 * EACH };
+    static struct kevent ev[ALL + 1];
+    int kq = queue(), fd[EACH][2], i, n, of_read = 0, of_write = 0;
+
+    need_user();
+    for (i = 0; i < EACH; i++) {
+        unix_pair(fd[i]);
+        put(fd[i][1], 1);
+        CHANGE(kq, fd[i][0], EVFILT_READ, EV_ADD, 0, 0);
+        CHANGE(kq, fd[i][0], EVFILT_WRITE, EV_ADD, 0, 0);
+        CHANGE(kq, i, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0);
+        TRIGGER(kq, i);
+        CHANGE(kq, i, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 1);
+    }
+    pass(time_ns() + 30 * MS);
+    n = collect(kq, ev, ALL + 1, 0);
+    CHECK_EQUAL(n, ALL);
+    for (i = 0; i < n; i++) {
+        of_read += ev[i].filter == (filter_t)EVFILT_READ && ev[i].data == 1;
+        of_write += ev[i].filter == (filter_t)EVFILT_WRITE;
+    }
+    CHECK_EQUAL(of_read, EACH);
+    CHECK_EQUAL(of_write, EACH);
+    for (i = 0; i < ALL; i += n) { /* now what is level, in small lists */
+        n = collect(kq, ev, 7, 0);
+        CHECK_EQUAL(n, 7);
+    }
+}

@@ -2,6 +2,8 @@
 #include "expect.h"
 #include "helpers.h"
 
+#include <setjmp.h>
+
 TEST(wait_empty_queue)
 {
     int kq = queue();
@@ -190,4 +192,34 @@ TEST(wait_lists_each_once)
     CHECK(ev[0].filter != ev[1].filter);
     CHECK_EQUAL(ev[0].ident, fd[0]);
     CHECK_EQUAL(ev[1].ident, fd[0]);
+}
+
+static sigjmp_buf out_of_handler;
+
+static void leave_by_jump(int number)
+{
+    (void)number;
+    siglongjmp(out_of_handler, 1);
+}
+
+/* A handler may leave a kevent() that waits; the queue goes on. */
+TEST(wait_left_by_siglongjmp)
+{
+    struct kevent ev;
+    int kq = queue(), fd[2];
+    pid_t child;
+
+    unix_pair(fd);
+    CHANGE(kq, fd[0], EVFILT_READ, EV_ADD, 0, 0);
+    handle(SIGUSR1, leave_by_jump);
+    child = start_signaller(SIGUSR1, false);
+    if (sigsetjmp(out_of_handler, 1) == 0) {
+        collect(kq, &ev, 1, LIMIT_MS * MS);
+        CHECK(!"a signal has ended the wait");
+    }
+    SYS(waitpid(child, NULL, 0));
+    put(fd[1], 1);
+    EXPECT_EVENT(kq, fd[0], EVFILT_READ, 0, 1);
+    CHANGE(kq, fd[0], EVFILT_READ, EV_DELETE, 0, 0);
+    EXPECT_SILENCE(kq);
 }
