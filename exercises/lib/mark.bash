@@ -104,7 +104,7 @@ survives_resets() {
 # For steps 2 to 5: nobody waits for one that says nothing.
 serves_others_meanwhile() {
   start "$STEP"
-  talk A open 1 echo 5 B open 1 echo 7000 C open 10 echo 100 A echo 1 shut eof \
+  talk S open 1 A open 1 echo 5 B open 1 echo 7000 C open 10 echo 100 A echo 1 shut eof \
     B echo 1 shut eof
 }
 
