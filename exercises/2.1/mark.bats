@@ -7,7 +7,7 @@ load ../lib/mark
 # one or the other; sets served and refused.
 serve() { # REDIRECTION
   # As in a terminal: 0, 1 and 2 are open, and nothing that this shell has.
-  launch bash -c "for n in {3..99}; do eval \"exec \$n>&-\"; done; exec \"\$1\" 0 $1" - "$PROGRAM"
+  launch bash -c "for n in {3..999}; do eval \"exec \$n>&-\"; done; exec \"\$1\" 0 $1" - "$PROGRAM"
   listening || return 1
   talk A open 1100 run 'for i in {1..800}; do
     [ $(grep -c " connected$" "$LOG") -eq 1100 ] && break; sleep 0.01; done; unread >/dev/null' || return 1
