@@ -155,6 +155,7 @@ sleeps() { # WHEN
     uses_no_cpu
   fi
 }
+export -f told sleeps
 sleeps_at_rest() {
   start "$STEP"
   talk A open 5 echo 1000 B open 1 echo 70000 shut eof C open 1 echo 1 reset
