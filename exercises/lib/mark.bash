@@ -77,7 +77,8 @@ variant() {
   shift 2
   mkdir -p "${program%/*}"
   # shellcheck disable=SC2046,SC2086 # several words
-  (cd "$ROOT" && ${CC:-cc} ${CFLAGS:-} "$@" -o "$program" "$source" $(sh linux/flags)) || return 1
+  (cd "$ROOT" && ${CC:-cc} ${CFLAGS:-} $(sh linux/flags -c) "$@" -c -o "$program.o" "$source" &&
+    ${CC:-cc} ${CFLAGS:-} -o "$program" "$program.o" $(sh linux/flags)) || return 1
   PROGRAM=$program
 }
 
