@@ -30,8 +30,8 @@ export -f looks
   complaints_allowed=1
   start_with_limit 16 "$STEP"
   talk A open 5 echo 1 B open 20 put 9 run 'wait_for_line "Too many open files"; grep -c connected "$LOG" >"$LOG.count"' A close \
-    run 'for i in {1..400}; do
-      [ $(grep -c connected "$LOG") -eq $(($(cat "$LOG.count") + 5)) ] && exit; sleep 0.01; done; exit 1'
+    run 'for i in {1..100}; do
+      [ $(grep -c connected "$LOG") -eq $(($(cat "$LOG.count") + 5)) ] && exit; sleep 0.05; done; exit 1'
 }
 
 @test "each client gets exactly its bytes" { echoes_all; }
