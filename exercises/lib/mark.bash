@@ -70,15 +70,18 @@ is_sane() {
 # The student's server with a change that makes something certain: variant NAME SED
 # FLAG... builds it, and PROGRAM is that from now on. SED must change something.
 variant() {
-  local source=$BATS_TEST_TMPDIR/$1.c program=$BATS_TEST_TMPDIR/$1/${PROGRAM##*/}
+  local source=$BATS_TEST_TMPDIR/$1.c program=$BATS_TEST_TMPDIR/$1/${PROGRAM##*/} layer
   sed -e "$2" "$WORK/server.c" >"$source"
   [ -z "$2" ] || ! cmp -s "$source" "$WORK/server.c" ||
     fail "the marker looks for a line that is not there any more: $2" || return 1
   shift 2
   mkdir -p "${program%/*}"
+  # As tools/exercise.sh does it: the layer is compiled already, without FLAG.
+  layer=$ROOT/build/exercises/layer/plain.o
+  [ -f "$layer" ] || layer=''
   # shellcheck disable=SC2046,SC2086 # several words
-  (cd "$ROOT" && ${CC:-cc} ${CFLAGS:-} $(sh linux/flags -c) "$@" -c -o "$program.o" "$source" &&
-    ${CC:-cc} ${CFLAGS:-} -o "$program" "$program.o" $(sh linux/flags)) || return 1
+  (cd "$ROOT" && ${CC:-cc} ${CFLAGS:--std=gnu99} $(sh linux/flags -c) "$@" -c -o "$program.o" "$source" &&
+    ${CC:-cc} -o "$program" "$program.o" $layer -pthread) || return 1
   PROGRAM=$program
 }
 
@@ -156,6 +159,7 @@ sleeps() { # WHEN
     uses_no_cpu
   fi
 }
+export -f told sleeps
 sleeps_at_rest() {
   start "$STEP"
   talk A open 5 echo 1000 B open 1 echo 70000 shut eof C open 1 echo 1 reset
