@@ -18,6 +18,7 @@ const frames = [];
 const scenes = []; // {name, text, frame}
 const lives = new Map(); // client -> [{time, how}], for its lane
 const clientOf = new Map(); // port -> name
+const accepted = new Map(); // client -> time
 let biggest = 1; // the fullest buffer of all
 let now = 0; // the frame that is shown
 
@@ -63,7 +64,9 @@ function read() {
     switch (kind) {
     case 'source': file = text; break;
     case 'fd': {
-      const state = { fd: Number(rest[0]), kind: rest[1], ...pairs(rest.slice(2)) };
+      const { taken, ended } = fds.get(Number(rest[0])) || {};
+      const state = { taken, ended, fd: Number(rest[0]), kind: rest[1], ...pairs(rest.slice(2)) };
+      if (clientOf.has(state.port) && !accepted.has(clientOf.get(state.port))) accepted.set(clientOf.get(state.port), time);
       // A client without a record of its own, nc perhaps, has a lane all the same.
       if (state.kind === 'client' && !clientOf.has(state.port)) live(`fd ${state.fd}`, time, 'calm');
       fds.set(state.fd, state);
@@ -98,6 +101,11 @@ function read() {
       if (call.name === 'select') set = last;
       if (m && m[1] === 'accept') active.set(Number(m[3]), time);
       else if (m && m[3] !== '0') active.set(Number(m[2]), time);
+      // What recv() has taken, the end too: the buffer does not tell any more.
+      if (m && m[1] === 'recv') {
+        const state = fds.get(Number(m[2]));
+        fds.set(state.fd, { ...state, taken: (state.taken || 0) + Number(m[3]), ended: m[3] === '0' });
+      }
       frame('return', time).words = call.words;
       break;
     }
@@ -206,10 +214,9 @@ function sleeping(f) {
   return `${f.call.name}() sleeps.`;
 }
 
-// Clients that are connected, but for which the server has no descriptor.
+// Clients that are connected, and not yet accepted.
 function strangers(f) {
-  const known = [...f.fds.values()].map((s) => clientOf.get(s.port));
-  return [...f.clients.values()].filter((c) => /^(open|half)$/.test(c.how) && !known.includes(c.name));
+  return [...f.clients.values()].filter((c) => /^(open|half)$/.test(c.how) && !(accepted.get(c.name) <= f.time));
 }
 
 // Who waits for the server while it sleeps in a call for one client.
@@ -406,7 +413,7 @@ function connection(f, s, old, before) {
   const all = [s.receive, s.send, c && c.receive, c && c.send], were = [old.receive, old.send, was.receive, was.send];
   if (old.fd !== undefined && all.every((n) => !n) && were.every((n) => !n) && !s.readable)
     return `<div class="box"><b>${title}</b> <span class="note">its buffers are empty</span></div>`;
-  const ended = s.readable && s.receive === 0 ? ' <span class="note">the end waits to be read</span>' : '';
+  const ended = s.readable && s.receive === 0 ? ` <span class="note">the end ${s.ended ? 'has been' : 'waits to be'} read</span>` : '';
   return `<div class="box${old.fd === undefined ? ' new' : ''}"><b>${title}</b>${ended}<div class="buffers">` +
     (open ? buffer(`${name} → its send buffer`, c.send, was.send, !c.writable) : '<div></div>') +
     buffer('receive buffer → server', s.receive, old.receive) +
@@ -431,13 +438,16 @@ function showClients(f) {
   for (const c of f.clients.values()) {
     const over = /^(eof|reset|closed)$/.test(c.how);
     const word = f.does.get(c.name[0]);
-    const state = { eof: 'the server has closed', reset: 'the connection is lost', closed: 'has closed', half: 'has half-closed', connecting: 'connects' }[c.how];
+    // What the server has got was sent, though the client may note it later.
+    const s = [...f.fds.values()].find((state) => clientOf.get(state.port) === c.name) || {};
+    const sent = Math.max(c.sent, (s.taken || 0) + (s.receive || 0));
+    const state = { eof: 'has read the end', reset: 'has lost its connection', closed: 'has closed', half: 'has half-closed', connecting: 'connects' }[c.how];
     const idle = { deaf: 'does not read', waits: 'waits', calm: 'is silent' }[c.mood];
     const text = over ? state : [state, word ? deed(word) : idle].filter(Boolean).join(', ');
-    html += `<div class="person ${c.mood}"><b>${c.name}</b> ${escape(text)}<br>${number(c.sent)} sent, ${number(c.got)} back` +
+    html += `<div class="person ${c.mood}"><b>${c.name}</b> ${escape(text)}<br>${number(sent)} sent, ${number(c.got)} back` +
       `${c.mood === 'waits' ? `, waits for ${ms(f.time - c.waits)}` : ''}</div>`;
   }
-  return html || '<span class="note">Not recorded: only what the server sees.</span>';
+  return html || `<span class="note">${clientOf.size ? 'Nobody has connected yet.' : 'Not recorded: only what the server sees.'}</span>`;
 }
 
 function showLog(f, before) {
