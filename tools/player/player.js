@@ -124,7 +124,7 @@ function read() {
     }
     case 'does':
       does.set(rest[0], rest.slice(1).join(' '));
-      lately.set(rest[0], rest[1]);
+      if (rest[1] !== 'pause') lately.set(rest[0], rest[1]); // it goes on as before
       break;
     case 'done': does.delete(rest[0]); break;
     case 'scene':
@@ -154,7 +154,7 @@ function read() {
 function mood(state, word) {
   if (/^(eof|reset|closed)$/.test(state.how)) return 'over';
   if (!state.waits) return 'calm';
-  if (!state.receive) return 'waits';
+  if (!state.receive) return /^(fill|stay)$/.test(word) ? 'calm' : 'waits';
   return /^(put|fill|shut|stay)$/.test(word) ? 'deaf' : 'calm';
 }
 
@@ -291,7 +291,7 @@ function deed(text) {
     rest: 'reads all that is left', echo: `sends and reads ${number(Number(argument))} bytes`,
     fill: 'sends all it can, reads nothing', quiet: 'listens', shut: 'half-closes', eof: 'waits for the end',
     end: 'reads to the end', close: 'closes', reset: 'resets the connection', stay: 'does nothing', drain: 'reads',
-    pause: 'is silent', every: 'asks now and then' };
+    every: 'asks now and then' };
   return known[word] || text;
 }
 
@@ -443,7 +443,7 @@ function showClients(f) {
     const sent = Math.max(c.sent, (s.taken || 0) + (s.receive || 0));
     const state = { eof: 'has read the end', reset: 'has lost its connection', closed: 'has closed', half: 'has half-closed', connecting: 'connects' }[c.how];
     const idle = { deaf: 'does not read', waits: 'waits', calm: 'is silent' }[c.mood];
-    const text = over ? state : [state, word ? deed(word) : idle].filter(Boolean).join(', ');
+    const text = over ? state : [state, word && !/^pause/.test(word) ? deed(word) : idle].filter(Boolean).join(', ');
     html += `<div class="person ${c.mood}"><b>${c.name}</b> ${escape(text)}<br>${number(sent)} sent, ${number(c.got)} back` +
       `${c.mood === 'waits' ? `, waits for ${ms(f.time - c.waits)}` : ''}</div>`;
   }
