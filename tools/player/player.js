@@ -197,21 +197,45 @@ function who(f, fd) {
   return name ? `client ${name} (fd ${fd})` : `fd ${fd}`;
 }
 
+// The names that a server gives its timers: enum { IDLE_TIMER = 1, ... }.
+const timers = ((/enum \{ (\w*TIMER) = 1((?:, \w+)*) \}/.exec(source.join('\n')) || []).slice(1).join('')).split(', ');
+
+// The trace's words with the names of clients and timers, and commas in numbers.
+function plainly(f, words) {
+  return words.replace(/\d{4,}(?= (byte|ms))/g, (n) => number(Number(n)))
+    .replace(/^timer (\d+)/, (all, n) => (timers[n - 1] ? `${all} (${timers[n - 1]})` : all))
+    .replace(/^fd (\d+)/, (all, fd) => who(f, Number(fd)));
+}
+
 function sentence(f) {
   if (f.kind === 'ended') return `The server has ended: ${f.words[0]}.`;
   return f.kind === 'asleep' ? sleeping(f) : back(f);
 }
 
+// What a call that sleeps has waited for, when that has just come.
+function roused(f, words, fd) {
+  const is = (n, what) => (f.fds.get(n) || {})[what] && who(f, n);
+  switch (f.call.name) {
+  case 'accept': case 'recv': return is(fd, 'readable');
+  case 'send': return is(fd, 'writable');
+  case 'select': return (words.match(/ \d+/g) || []).map((n) => is(Number(n), 'readable')).find(Boolean);
+  case 'kevent': return [...f.knotes.values()].filter((k) => k.on && k.ready).map((k) => plainly(f, k.name))[0];
+  }
+  return '';
+}
+
 function sleeping(f) {
   const words = f.words[f.words.length - 1], fd = Number((/\((\d+)/.exec(words) || [])[1]);
+  const ready = roused(f, words, fd), asked = (words.match(/ \d+/g) || []).length;
+  if (ready) return `${f.call.name}() is waking up: ${ready} is ready.`;
   switch (f.call.name) {
   case 'accept': return 'accept() sleeps: the backlog is empty.';
-  case 'recv': return `recv() sleeps: nothing has come from ${who(f, fd)}. ${others(f, fd)}`;
+  case 'recv': return `recv() sleeps: the receive buffer of ${who(f, fd)} is empty. ${others(f, fd)}`;
   case 'send': return `send() sleeps: no room in the send buffer for ${who(f, fd)}. ${others(f, fd)}`;
-  case 'select': return `select() sleeps: none of the ${(words.match(/ \d+/g) || []).length} descriptors that it was asked about is ready.`;
+  case 'select': return `select() sleeps: ${asked === 1 ? 'the descriptor that it was asked about is not' : `none of the ${asked} descriptors that it was asked about is`} ready.`;
   case 'kevent': return `kevent() sleeps: no knote is ready. ${left(f)}`;
   }
-  return `${f.call.name}() sleeps.`;
+  return `${f.call.name}() is not back yet.`;
 }
 
 // Clients that are connected, and not yet accepted.
@@ -260,24 +284,30 @@ function back(f) {
   case 'send': return sent(f, fd, Number(/, (\d+) byte/.exec(last)[1]), result) + slept;
   case 'dup': return `dup() got fd ${result}: there is a descriptor for a client.`;
   case 'shutdown': return `shutdown() told ${who(f, fd)} that no more will come.`;
-  case 'close': return `close() gave back the descriptor of ${who(f, fd)}${f.file.match(/0[345]|step[345]/) ? '; its knotes went along' : ''}.`;
+  case 'close': return closed(f, fd);
   case 'select': return `select() is back: ${result} of ${(last.split(')')[0].match(/ \d+/g) || []).length} can be read.${slept}`;
   case 'kevent': return queue(f) + slept;
   }
   return `${f.call.name}() returned ${result}.${slept}`;
 }
 
+function closed(f, fd) {
+  const before = frames[Math.max(frames.indexOf(f) - 1, 0)], name = who(f, fd);
+  const knotes = [...before.knotes.keys()].some((k) => k.startsWith(`fd ${fd} `));
+  return `close() gave back ${name === `fd ${fd}` ? name : `the descriptor of ${name}`}${knotes ? '; its knotes went along' : ''}.`;
+}
+
 function sent(f, fd, asked, n) {
   if (n === asked) return `send() put ${n === 1 ? 'the byte' : `all ${number(n)} bytes`} for ${who(f, fd)} into the send buffer.`;
-  return `send() took ${number(n)} of ${plural(asked, 'byte')} for ${who(f, fd)}: there is no room for more.`;
+  return `send() took ${number(n)} of ${plural(asked, 'byte')} for ${who(f, fd)}: there is no room for the other ${number(asked - n)}.`;
 }
 
 function queue(f) {
-  const strip = (w) => w.slice(3).replace(/, receipt asked/, '').replace(/fd (\d+)/, (all, fd) => who(f, Number(fd)));
+  const strip = (w) => plainly(f, w.slice(3).replace(/, receipt asked/, ''));
   const changes = f.words.filter((w) => w.startsWith('->')).map(strip);
   const events = f.words.filter((w) => w.startsWith('<-') && !/receipt/.test(w)).map(strip);
   const texts = [];
-  if (changes.length) texts.push(`kevent() changed a subscription: ${changes.join('; ')}.`);
+  if (changes.length) texts.push(`kevent() made ${plural(changes.length, 'change')}: ${changes.join('; ')}.`);
   if (events.length > 2) texts.push(`kevent() returned a batch of ${events.length} events, first ${events[0]}.`);
   else if (events.length) texts.push(`kevent() returned ${plural(events.length, 'event')}: ${events.join('; ')}.`);
   return texts.join(' ') || 'kevent() returned no event.';
@@ -359,7 +389,7 @@ function showQueue(f, before) {
     const m = /^select\((?:read)?([\d ]*)[^)]*\) = (\d*)(?: \((?:read)?([\d ]*)\))?/.exec(f.set) || [];
     const one = (fd, how) => `<span class="knote ${how}">${escape(who(f, Number(fd)))}</span>`;
     const list = (text, how) => (text || '').trim().split(' ').filter(Boolean).map((fd) => one(fd, how)).join('');
-    return `<div class="box"><b>select()</b>: no memory in the kernel; asked about<div class="knotes">${list(m[1], '')}</div>` +
+    return `<div class="box"><b>select()</b>, which the kernel forgets after each call: asked about<div class="knotes">${list(m[1], '')}</div>` +
       (m[3] ? `answered<div class="knotes">${list(m[3], 'ready')}</div>` : '<span class="note">no answer yet</span>') + '</div>';
   }
   const queues = [...f.fds.values()].filter((s) => s.kind === 'queue');
@@ -368,10 +398,9 @@ function showQueue(f, before) {
   for (const k of f.knotes.values()) {
     const old = before.knotes.get(k.name);
     const changed = !old || old.on !== k.on || old.ready !== k.ready || old.due !== k.due;
-    const left = k.due === undefined ? '' : `, ${k.due > f.time ? `${ms(k.due - f.time)} left` : 'time is up'}`;
-    const name = k.name.replace(/^fd (\d+)/, (all, fd) => who(f, Number(fd)));
+    const left = k.due === undefined ? '' : `: ${k.due > f.time ? `${ms(k.due - f.time)} left` : 'time is up'}`;
     html += `<span class="knote ${k.on ? (k.ready ? 'ready' : 'on') : 'off'}${changed ? ' changed' : ''}">` +
-      `${escape(name)}${left}${k.on ? (k.ready ? ': ready' : '') : ': off'}</span>`;
+      `${escape(plainly(f, k.name))}${left}${k.on ? (k.ready ? ': ready' : '') : ': off'}</span>`;
   }
   return `<div class="box"><b>queue (fd ${queues[0].fd})</b> <span class="note">${plural(f.knotes.size, 'knote')}</span>` +
     `<div class="knotes">${html}</div></div>`;
