@@ -408,8 +408,8 @@ function showQueue(f, before) {
 
 function buffer(label, n, old, full) {
   if (n === undefined) return `<div class="buffer note">${label}: not told</div>`;
-  const width = n === 0 ? 0 : Math.max(2, 100 * Math.sqrt(n / biggest));
-  const text = old !== undefined && old !== n ? `<span class="changed-number">${number(old)} → ${number(n)}</span>` : number(n);
+  const width = full ? 100 : n === 0 ? 0 : Math.max(2, 100 * Math.sqrt(n / biggest));
+  const text = old !== undefined && old !== n ? `<span class="changed-number">${number(n)}</span> (was ${number(old)})` : number(n);
   return `<div class="buffer${full ? ' full' : ''}">${label}: ${text}${full ? ' <em>no room</em>' : ''}` +
     `<div class="bar"><i style="width:${width}%"></i></div></div>`;
 }
@@ -439,14 +439,17 @@ function connection(f, s, old, before) {
   const name = clientOf.get(s.port), c = name && f.clients.get(name), was = (name && before.clients.get(name)) || {};
   const open = c && c.how !== 'closed';
   const title = name ? `client ${name} (fd ${s.fd})` : `fd ${s.fd}`;
+  // While a call sleeps and a send buffer stays full, the receive buffer at its
+  // other end takes no more: on one machine bytes are on their way for no time.
+  const stuck = (n, was, writable) => f.kind === 'asleep' && n > 0 && n === was && !writable;
   const all = [s.receive, s.send, c && c.receive, c && c.send], were = [old.receive, old.send, was.receive, was.send];
   if (old.fd !== undefined && all.every((n) => !n) && were.every((n) => !n) && !s.readable)
     return `<div class="box"><b>${title}</b> <span class="note">its buffers are empty</span></div>`;
   const ended = s.readable && s.receive === 0 ? ` <span class="note">the end ${s.ended ? 'has been' : 'waits to be'} read</span>` : '';
   return `<div class="box${old.fd === undefined ? ' new' : ''}"><b>${title}</b>${ended}<div class="buffers">` +
     (open ? buffer(`${name} → its send buffer`, c.send, was.send, !c.writable) : '<div></div>') +
-    buffer('receive buffer → server', s.receive, old.receive) +
-    (open ? buffer(`${name} ← its receive buffer`, c.receive, was.receive) : '<div></div>') +
+    buffer('receive buffer → server', s.receive, old.receive, open && stuck(s.receive, old.receive, c.writable)) +
+    (open ? buffer(`${name} ← its receive buffer`, c.receive, was.receive, stuck(c.receive, was.receive, s.writable)) : '<div></div>') +
     buffer('send buffer ← server', s.send, old.send, !s.writable) + '</div></div>';
 }
 
