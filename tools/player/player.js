@@ -102,7 +102,7 @@ function read() {
       if (m && m[1] === 'accept') active.set(Number(m[3]), time);
       else if (m && m[3] !== '0') active.set(Number(m[2]), time);
       // What recv() has taken, the end too: the buffer does not tell any more.
-      if (m && m[1] === 'recv') {
+      if (m && m[1] === 'recv' && fds.has(Number(m[2]))) {
         const state = fds.get(Number(m[2]));
         fds.set(state.fd, { ...state, taken: (state.taken || 0) + Number(m[3]), ended: m[3] === '0' });
       }
@@ -273,7 +273,7 @@ function back(f) {
   const slept = f.call.slept ? ` It slept for ${ms(f.call.end - f.call.start)}.` : '';
 
   if (result === -1 && /unavailable|would block/i.test(m[3]))
-    return `${f.call.name}() would have to wait, and does not: ${m[3]}.${slept}`;
+    return `${f.call.name}() for ${who(f, fd)} would have to wait, and does not: ${m[3]}.${slept}`;
   if (result === -1) return `${f.call.name}() failed: ${m[3]}.${slept}`;
   switch (f.call.name) {
   case 'kqueue': return `kqueue() made a queue in the kernel: fd ${result}.`;
@@ -462,7 +462,7 @@ function showOrder(f, before) {
   if (!timed || f.active.size === 0) return '';
   const list = order(f), old = order(before);
   const items = list.map((fd, i) => `<span class="${old[i] === fd ? '' : 'moved'}">${escape(who(f, fd))}: ${ms(f.time - f.active.get(fd))}</span>`);
-  return `<div class="box"><b>silent for</b> <span class="note">longest first, by recv() and send()</span><div class="order">${items.join('→')}</div></div>`;
+  return `<div class="box"><b>The server's list</b> <span class="note">silent longest first, as its recv() and send() tell</span><div class="order">${items.join('→')}</div></div>`;
 }
 
 function showClients(f) {
@@ -509,7 +509,7 @@ function place(time) {
 
 function segment(from, to, how, label) {
   const left = place(from) * 100, width = place(to) * 100 - left;
-  return `<i class="${how}" style="left:${left.toFixed(3)}%;width:${width.toFixed(3)}%">${width > 6 && label ? label : ''}</i>`;
+  return `<i class="${how}" style="left:${left.toFixed(3)}%;width:${width.toFixed(3)}%">${label && width / 100 * $('timeline').clientWidth > 9 * label.length ? label : ''}</i>`;
 }
 
 function lane(name, segments) {
