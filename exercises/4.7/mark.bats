@@ -23,10 +23,10 @@ export -f settles
 
 # Sets list to the student's words; a whole command line is taken too.
 words() { # KEY
-  local line word last='' skip=''
-  line=$(sed -n "s/^ *$1: *//p" "$WORK/form.txt" | head -n 1 | tr -d '`')
+  local word last='' skip='' given
+  read -r -a given <<<"$(sed -n "s/^ *$1: *//p" "$WORK/form.txt" | head -n 1 | tr -d '`')"
   list=()
-  for word in $line; do
+  for word in "${given[@]}"; do
     case $last/$word in
     */build/talk) skip=1 last=$word && continue ;;
     */run | */alarm) fail "'$word' is not among the words" || return 1 ;;
