@@ -31,6 +31,7 @@ is() {
 talk() {
   local said
   said=$("$ROOT/build/talk" -t "$LIMIT" "$port" "$@" 2>&1 3>&-) || {
+    said="$said $(grep -m 3 -e 'ERROR: .*Sanitizer' -e 'runtime error' -e 'server\.c:' "$ERRORS")"
     told "build/talk PORT $*" 'that all of it comes true (tools/talk.c explains the words)' "$said"
     return
   }
