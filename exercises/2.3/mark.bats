@@ -27,7 +27,7 @@ stamped() { # NAME
 # Three servers at once, since it takes time: one is left alone, one is sent a
 # byte now and then, to one clients come, and leave, without a word.
 setup_file() {
-  local pids='' talks='' pid
+  local pids='' talks='' pid i
   export moment="$ROOT/build/talk clock >$BATS_FILE_TMPDIR"
   stamped alone || return 1
   stamped spoken || return 1
@@ -44,6 +44,11 @@ setup_file() {
     sleep 0.02
   done
   for pid in $talks; do wait "$pid" || true; done
+  # What the server and the reader of its log still have to say.
+  for ((i = 0; i < 400; i++)); do
+    grep -q ' closed, ' "$BATS_FILE_TMPDIR/spoken" && break
+    sleep 0.01
+  done
   for pid in $pids; do kill "$pid" 2>/dev/null || true; done
 }
 
