@@ -64,7 +64,7 @@ look_at() { # ID
 @test "exercises: make has a target for each, and for no other" {
   local verb
   for verb in exercise mark hint solution; do
-    [ "$(tool ids | sort)" = "$(tr -s ' \t\\\\' '\n' <exercises/make.mk | sed -n "s/^$verb-//p" | sort)" ]
+    [ "$(tool ids | sort)" = "$(tr -s "[:space:]\\\\" "\\n" <exercises/make.mk | sed -n "s/^$verb-//p" | sort)" ]
   done
 }
 
