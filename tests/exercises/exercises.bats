@@ -73,7 +73,7 @@ look_at() { # ID
   for id in $(tool ids | grep -v bug); do grep -q "^\*\*$id " TUTORIAL.md || return 1; done
   # And the README names those that have no mark.
   grep -o '^\*\*[1-5]\.[0-9] ' TUTORIAL.md | tr -d '* ' | while read -r id; do
-    [ -d "exercises/$id" ] || grep -q "[ (]$id[ ,).]" exercises/README.md || exit 1
+    [ -d "exercises/$id" ] || grep -q "[ (]${id}[ ,).]" exercises/README.md || exit 1
   done
 }
 
