@@ -9,7 +9,7 @@ BEGIN {
   ROW = 18
   PANEL = 126
   split("blocking|select|kqueue|non-blocking|timers", idea, "|")
-  split("accept, recv, send, for one client|wait for many|subscribe once|never wait for one client|time, and the end", what, "|")
+  split("accept, recv, send, for one client|wait for many|subscribe once|never block|time, and the end", what, "|")
   split("server A B C D", rows, " ")
   for (i in rows)
     row[rows[i]] = i

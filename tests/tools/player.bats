@@ -118,13 +118,15 @@ at() {
 
 # What contradicts what, in any frame.
 contradictions='
-  const met = new Set(), found = [];
+  const met = new Set(), waiting = new Set(), found = [];
   for (let i = 0; i < frames.length; i++) {
     show(i);
     const says = (text) => found.push(`frame ${i + 1}: ${text}`);
     const kernel = $("kernel").innerText, sentence = $("sentence").textContent;
     for (const name of met) if (kernel.includes(`client ${name} in the backlog`)) says(`${name} is in the backlog again`);
     for (const m of kernel.matchAll(/client ([A-Z]) \(fd/g)) met.add(m[1]);
+    for (const m of kernel.matchAll(/client ([A-Z]) in the backlog/g)) waiting.add(m[1]);
+    for (const name of waiting) if (!met.has(name) && !kernel.includes(`client ${name} in the backlog`)) says(`${name} has vanished from the backlog`);
     if (/sleeps: no knote/.test(sentence) && document.querySelector(".knote.ready")) says("no knote is ready, and one is");
     if (/recv\(\) returned 0/.test(sentence) && /the end waits/.test(kernel)) says("the end is read, and waits");
     for (const m of sentence.matchAll(/recv\(\) took .* of client ([A-Z])/g))

@@ -18,7 +18,7 @@ const frames = [];
 const scenes = []; // {name, text, frame}
 const lives = new Map(); // client -> [{time, how}], for its lane
 const clientOf = new Map(); // port -> name
-const accepted = new Map(); // client -> time
+const accepted = new Map(); // client -> frame
 let biggest = 1; // the fullest buffer of all
 let now = 0; // the frame that is shown
 
@@ -66,7 +66,7 @@ function read() {
     case 'fd': {
       const { taken, ended } = fds.get(Number(rest[0])) || {};
       const state = { taken, ended, fd: Number(rest[0]), kind: rest[1], ...pairs(rest.slice(2)) };
-      if (clientOf.has(state.port) && !accepted.has(clientOf.get(state.port))) accepted.set(clientOf.get(state.port), time);
+      if (clientOf.has(state.port) && !accepted.has(clientOf.get(state.port))) accepted.set(clientOf.get(state.port), frames.length);
       // A client without a record of its own, nc perhaps, has a lane all the same.
       if (state.kind === 'client' && !clientOf.has(state.port)) live(`fd ${state.fd}`, time, 'calm');
       fds.set(state.fd, state);
@@ -240,7 +240,8 @@ function sleeping(f) {
 
 // Clients that are connected, and not yet accepted.
 function strangers(f) {
-  return [...f.clients.values()].filter((c) => /^(open|half)$/.test(c.how) && !(accepted.get(c.name) <= f.time));
+  const i = frames.indexOf(f);
+  return [...f.clients.values()].filter((c) => /^(open|half)$/.test(c.how) && !(accepted.get(c.name) <= i));
 }
 
 // Who waits for the server while it sleeps in a call for one client.

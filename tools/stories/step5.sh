@@ -6,9 +6,9 @@
 arguments='0 1000'
 
 story() {
-  talk segment 1460 buffer 4096 sendbuffer 16384 A open 1 \
+  talk segment 1460 buffer 4096 sendbuffer 16384 \
     next timer '-> timer 1: add' 'the first client starts the one timer' \
-    B open 1 C open 1 \
+    A open 1 B open 1 C open 1 \
     scene list 'A has been silent longest: the timer is for A' \
     next moves '<- fd @A READ: 2 bytes' 'A speaks, and goes to the end of the list' \
     A send hi expect hi \
