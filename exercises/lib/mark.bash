@@ -242,10 +242,10 @@ measured() {
   }
 }
 
-# Without regard to capitals, commas and spaces.
+# Without regard to capitals, commas, quotes, brackets and spaces.
 answer_in() { # FILE KEY
-  sed -n "s/^ *$2: *//p" "$1" | head -n 1 | tr 'A-Z,;"' 'a-z   ' |
-    awk '{ $1 = $1; sub(/\.$/, ""); print }'
+  sed -n "s/^ *$2: *//p" "$1" | head -n 1 | tr 'A-Z,;"()`' 'a-z      ' |
+    awk '{ $1 = $1; sub(/[ .]+$/, ""); print }'
 }
 
 # predicted KEY HOW: the form says what was measured; HOW lets one see it.
