@@ -29,7 +29,7 @@ teardown() {
 # Halted only when it sleeps: between fork() and close() it has the client, too.
 @test "ten leave at once, and no zombie is left" {
   start "$STEP"
-  talk A open 10 echo 10 run 'unread >/dev/null; halt' A shut eof close run go_on
+  talk A open 10 echo 10 run halt_asleep A shut eof close run go_on
   { wait_until no_children && wait_until runs 1; } >/dev/null ||
     told 'ten clients have left while the parent was halted, and nobody comes' \
       'one process, and no child of it' \
@@ -43,13 +43,32 @@ teardown() {
 }
 
 # A killed process has closed all when it is a zombie, not before.
+kill_parent() {
+  local i
+  kill -KILL "$server"
+  for ((i = 0; i < 400; i++)); do
+    case $(ps -o stat= -p "$server") in Z* | '') return 0 ;; esac
+    sleep 0.01
+  done
+}
+start_another() {
+  local i other
+  "$PROGRAM" "$port" >"$LOG.again" 2>&1 &
+  other=$!
+  for ((i = 0; i < 400; i++)); do
+    [ ! -s "$LOG.again" ] || break
+    sleep 0.01
+  done
+  kill -KILL $other 2>/dev/null
+  wait $other 2>/dev/null || true
+  grep -q '^listening' "$LOG.again" || cat "$LOG.again" >&2
+  grep -q '^listening' "$LOG.again"
+}
+export -f kill_parent start_another
+
 @test "when the parent is killed, the port is free" {
   start "$STEP"
-  talk A open 1 echo 1 run 'kill -KILL $server
-      for i in {1..400}; do case $(ps -o stat= -p $server) in Z* | "") break ;; esac; sleep 0.01; done' \
-    run '"$PROGRAM" "$port" >"$LOG.again" 2>&1 & other=$!
-      for i in {1..400}; do [ -s "$LOG.again" ] && break; sleep 0.01; done
-      kill -KILL $other; cat "$LOG.again" >&2; grep -q "^listening" "$LOG.again"' echo 5 shut eof
+  talk A open 1 echo 1 run kill_parent run start_another echo 5 shut eof
   ended
 }
 

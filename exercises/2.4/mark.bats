@@ -12,8 +12,8 @@ load ../lib/mark
 @test "a silent newcomer takes a place, and nobody waits for it" {
   export ASAN_OPTIONS=$ASAN_OPTIONS:max_malloc_fill_size=1048576
   start_sanitized
-  talk A open 5 echo 1 B open 20 echo 1 run 'unread >/dev/null; halt' A close D open 3 run go_on \
-    B echo 1 run 'unread >/dev/null; halt' B close E open 20 run go_on D echo 1 E echo 1 shut eof D shut eof
+  talk A open 5 echo 1 B open 20 echo 1 run halt_asleep A close D open 3 run go_on \
+    B echo 1 run halt_asleep B close E open 20 run go_on D echo 1 E echo 1 shut eof D shut eof
   is_sane
 }
 
@@ -36,7 +36,7 @@ load ../lib/mark
 
 @test "many leave in one turn, others send: nobody is forgotten" {
   start "$STEP"
-  talk A open 20 echo 1 B open 20 echo 1 C open 20 echo 1 run 'unread >/dev/null; halt' \
+  talk A open 20 echo 1 B open 20 echo 1 C open 20 echo 1 run halt_asleep \
     A close B put 10 C reset D open 5 put 3 run go_on B rest D rest B shut eof D shut eof
   log_will_have 20 ' closed, 11 bytes'
   log_will_have 5 ' closed, 3 bytes'

@@ -31,12 +31,24 @@ is() {
 talk() {
   local said
   said=$("$ROOT/build/talk" -t "$LIMIT" "$port" "$@" 2>&1 3>&-) || {
-    said="$said $(grep -m 3 -e 'ERROR: .*Sanitizer' -e 'runtime error' -e 'server\.c:' "$ERRORS")"
+    said="$said $(grep -m 3 -e 'ERROR: .*Sanitizer' -e 'runtime error' -e 'server\.c:' "$ERRORS" || true)"
     told "build/talk PORT $*" 'that all of it comes true (tools/talk.c explains the words)' "$said"
     return
   }
   [ -z "$said" ] || echo "$said"
 }
+
+# Halts it while it sleeps, so that one turn finds all that is done meanwhile. Not
+# in vain for a server that wakes up now and then.
+halt_asleep() {
+  local i asleep=0
+  for ((i = 0; i < 300 && asleep < 5; i++)); do
+    case $(ps -o state= -p "$server") in [SI]*) asleep=$((asleep + 1)) ;; *) asleep=0 ;; esac
+    sleep 0.01
+  done
+  halt
+}
+export -f halt_asleep
 
 # A server that eats memory is ended at 1 GiB, where the system can do that.
 launch_limited() {
@@ -61,7 +73,7 @@ start_sanitized() {
 is_sane() {
   ! grep -q -e 'Sanitizer' -e 'runtime error' "$ERRORS" || {
     told 'the server was built with -fsanitize=address,undefined' 'no report' \
-      "$(grep -m 3 -e 'ERROR' -e 'runtime error' -e 'server\.c:' "$ERRORS")"
+      "$(grep -m 3 -e 'ERROR' -e 'runtime error' -e 'server\.c:' "$ERRORS" || true)"
     return
   }
   kill -0 "$server" 2>/dev/null || told 'clients came and went' 'the server serves on' \
@@ -230,10 +242,10 @@ measured() {
   }
 }
 
-# Without regard to capitals, commas and spaces.
+# Without regard to capitals, commas, quotes, brackets and spaces.
 answer_in() { # FILE KEY
-  sed -n "s/^ *$2: *//p" "$1" | head -n 1 | tr 'A-Z,;"' 'a-z   ' |
-    awk '{ $1 = $1; sub(/\.$/, ""); print }'
+  sed -n "s/^ *$2: *//p" "$1" | head -n 1 | tr 'A-Z,;"()`' 'a-z      ' |
+    awk '{ $1 = $1; sub(/[ .]+$/, ""); print }'
 }
 
 # predicted KEY HOW: the form says what was measured; HOW lets one see it.
