@@ -188,7 +188,23 @@ sleeps() { # WHEN
   fi
 }
 export -f told sleeps
-export -f sleeps told
+# Until the server has done what it can do and sleeps, not one that spins for ever:
+# three looks are the same.
+settles() {
+  local now last='' same=0 end=$((SECONDS + 5))
+  [ -r "/proc/$server/schedstat" ] || { unread >/dev/null; return; }
+  while [ $same -lt 3 ]; do
+    [ $SECONDS -lt $end ] || fail 'the server does not come to rest' || return
+    read -r now <"/proc/$server/stat"
+    case ${now##*) } in [RD]*) last='' ;; esac
+    read -r now <"/proc/$server/schedstat"
+    same=$((same + 1))
+    [ "$now" = "$last" ] || same=0
+    last=$now
+    sleep 0.01
+  done
+}
+export -f sleeps settles told fail
 # (When talk ends, its clients leave: so it looks while they are there.)
 sleeps_at_rest() {
   start "$STEP"
