@@ -98,6 +98,34 @@ variant() {
   PROGRAM=$program
 }
 
+# compiled NAME plain|trace|sanitized FLAG...: the student's server, compiled with FLAG
+# (one is `-include a header that makes something certain`), as WORK/NAME/stepN. In
+# setup_file, since it takes a second.
+compiled() {
+  local program=$WORK/$1/${PROGRAM##*/} layer=plain trace='' sanitizers=''
+  case $2 in
+  trace) trace='-include tools/trace.h' ;;
+  sanitized)
+    sanitizers='-O1 -fsanitize=address,undefined -fno-sanitize-recover=all'
+    layer=sanitized
+    ;;
+  esac
+  layer=$ROOT/build/exercises/layer/$layer.o
+  [ -f "$layer" ] || layer=''
+  mkdir -p "${program%/*}"
+  # shellcheck disable=SC2046,SC2086 # several words
+  (shift 2 && cd "$ROOT" && ${CC:-cc} ${CFLAGS:--std=gnu99 -g} $sanitizers $(sh linux/flags -c) \
+    $trace "$@" -c -o "$program.o" "$WORK/server.c" &&
+    ${CC:-cc} $sanitizers -o "$program" "$program.o" $layer -pthread)
+}
+
+# start_compiled NAME
+start_compiled() {
+  complaints_allowed=1
+  launch "$WORK/$1/${PROGRAM##*/}" 0
+  listening
+}
+
 # ---- What is asked of every server -------------------------------------------
 
 compiles_without_warning() {
@@ -174,10 +202,29 @@ sleeps() { # WHEN
   fi
 }
 export -f told sleeps
+# Until the server has done what it can do and sleeps, not one that spins for ever:
+# three looks are the same.
+settles() {
+  local now last='' same=0 end=$((SECONDS + 5))
+  [ -r "/proc/$server/schedstat" ] || { unread >/dev/null; return; }
+  while [ $same -lt 3 ]; do
+    [ $SECONDS -lt $end ] || fail 'the server does not come to rest' || return
+    read -r now <"/proc/$server/stat"
+    case ${now##*) } in [RD]*) last='' ;; esac
+    read -r now <"/proc/$server/schedstat"
+    same=$((same + 1))
+    [ "$now" = "$last" ] || same=0
+    last=$now
+    sleep 0.01
+  done
+}
+export -f sleeps settles told fail
+# (When talk ends, its clients leave: so it looks while they are there.)
 sleeps_at_rest() {
   start "$STEP"
-  talk A open 5 echo 1000 B open 1 echo 70000 shut eof C open 1 echo 1 reset
-  sleeps 'six clients have left, five are connected and silent'
+  talk A open 5 echo 1000 B open 1 echo 70000 shut eof C open 1 echo 1 reset \
+    run 'sleeps "two clients have left, five are connected and silent"'
+  sleeps 'all clients have left'
 }
 
 # Stopped and continued, in its sleep and at work: some calls fail with EINTR.
