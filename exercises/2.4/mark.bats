@@ -8,12 +8,14 @@ load ../lib/mark
 
 # One takes the place of another in the turn in which that one is looked at. If
 # the server asks the new one for bytes that it has not sent, it sleeps for ever.
+# F asks first, for whoever speaks first wakes a server that sleeps for his bytes.
 # New memory is full of 0xbe: a field that nobody has set says yes to everything.
 @test "a silent newcomer takes a place, and nobody waits for it" {
   export ASAN_OPTIONS=$ASAN_OPTIONS:max_malloc_fill_size=1048576
   start_sanitized
-  talk A open 5 echo 1 B open 20 echo 1 run 'unread >/dev/null; halt' A close D open 3 run go_on \
-    B echo 1 run 'unread >/dev/null; halt' B close E open 20 run go_on D echo 1 E echo 1 shut eof D shut eof
+  talk F open 1 A open 5 echo 1 B open 20 echo 1 run 'unread >/dev/null; halt' A close D open 3 run go_on \
+    F echo 1 B echo 1 run 'unread >/dev/null; halt' B close E open 20 run go_on \
+    F echo 1 D echo 1 E echo 1 shut eof D shut eof
   is_sane
 }
 
@@ -34,12 +36,26 @@ load ../lib/mark
     C close run 'wait_for_line ", 3001 bytes"' D close run 'wait_for_line ", 40001 bytes"'
 }
 
+lines() { # NUMBER TEXT
+  log_will_have "$1" "$2" >/dev/null ||
+    told 'in one turn 20 who sent a byte close, 20 reset, 20 send 10 more and 5 come with 3; then all close' \
+      "$1 lines with '$2'" "$(grep -c "$2" "$LOG")"
+}
 @test "many leave in one turn, others send: nobody is forgotten" {
   start "$STEP"
   talk A open 20 echo 1 B open 20 echo 1 C open 20 echo 1 run 'unread >/dev/null; halt' \
     A close B put 10 C reset D open 5 put 3 run go_on B rest D rest B shut eof D shut eof
-  log_will_have 20 ' closed, 11 bytes'
-  log_will_have 5 ' closed, 3 bytes'
+  lines 20 ' reset, 1 bytes'
+  lines 20 ' closed, 1 bytes'
+  lines 20 ' closed, 11 bytes'
+  lines 5 ' closed, 3 bytes'
+}
+
+# On Linux a stop and a go do not make poll() fail.
+@test "a signal that interrupts poll() does no harm" {
+  variant interrupted '' -include "$BATS_TEST_DIRNAME/poll-fails.h"
+  start "$STEP"
+  talk S open 1 A open 3 echo 5 S echo 1 A echo 1 shut eof B open 1 echo 70000 shut eof S echo 1 shut eof
 }
 
 # poll() fails with EINVAL when its array is longer than the limit of descriptors.
