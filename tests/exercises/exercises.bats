@@ -64,7 +64,7 @@ look_at() { # ID
 @test "exercises: make has a target for each, and for no other" {
   local verb
   for verb in exercise mark hint solution; do
-    [ "$(tool ids | sort)" = "$(tr -s ' \t\\\\' '\n' <exercises/make.mk | sed -n "s/^$verb-//p" | sort)" ]
+    [ "$(tool ids | sort)" = "$(tr -s "[:space:]\\\\" "\\n" <exercises/make.mk | sed -n "s/^$verb-//p" | sort)" ]
   done
 }
 
@@ -73,7 +73,7 @@ look_at() { # ID
   for id in $(tool ids | grep -v bug); do grep -q "^\*\*$id " TUTORIAL.md || return 1; done
   # And the README names those that have no mark.
   grep -o '^\*\*[1-5]\.[0-9] ' TUTORIAL.md | tr -d '* ' | while read -r id; do
-    [ -d "exercises/$id" ] || grep -q "[ (]$id[ ,).]" exercises/README.md || exit 1
+    [ -d "exercises/$id" ] || grep -q "[ (]${id}[ ,).]" exercises/README.md || exit 1
   done
 }
 
