@@ -44,7 +44,22 @@ measure() {
     $1 == "leaves" { $0 = "leaves: " ($2 > 0 ? "yes" : "no") }
     { print }'
 }
-setup_file() { measured; }
+
+# "LC" and "L and C" are L C.
+setup_file() {
+  awk '/^ *(waits|answered|then):/ && !/obody/ {
+      key = $0
+      sub(/:.*/, ":", key)
+      sub(/^[^:]*:/, "")
+      gsub(/ and /, " ")
+      gsub(/[^A-Za-z]/, "")
+      gsub(/./, " &")
+      $0 = key $0
+    }
+    { print }' "$WORK/form.txt" >"$WORK/letters.txt"
+  mv -f "$WORK/letters.txt" "$WORK/form.txt"
+  measured
+}
 
 how='hand over &master, look at build/step2-trace, three times nc, and type; leave C until the last'
 

@@ -82,6 +82,14 @@ quiet_after() { # NAME MOMENT
     'a client comes; after 3 seconds it leaves; after 3 another one comes; 3 more pass: lines quiet meanwhile'
 }
 
+# On Linux a stop and a go do not make select() fail.
+@test "a signal that interrupts select() is no silence, and no end" {
+  variant interrupted '' -include "$BATS_TEST_DIRNAME/select-fails.h"
+  start "$STEP"
+  talk S open 1 A open 3 echo 5 S echo 1 A echo 1 shut eof B open 1 echo 70000 shut eof S echo 1 shut eof
+  is "$(grep -c quiet "$LOG" || true)" 0 'five clients come, send and leave; each second select() fails with EINTR: lines quiet'
+}
+
 @test "other lines are as they were" {
   is "$(sed 's/^[0-9.]* //; s/[0-9][0-9]* bytes/N bytes/; /^quiet$/d' "$BATS_FILE_TMPDIR/spoken" | sed -n '2,$p' | paste -s -d / -)" \
     'client 4 connected/client 4 closed, N bytes echoed' 'a client connects and leaves'
