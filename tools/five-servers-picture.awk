@@ -33,7 +33,7 @@ function y(step, who) {
 }
 
 function bytes(n) {
-  return n < 1000 ? n : n / 1000
+  return n < 1000 ? n : int(n / 1000)
 }
 
 $1 == "lane" { lanes[++n] = $0 }
