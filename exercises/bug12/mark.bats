@@ -19,6 +19,16 @@ late() { # PROGRAM
   is_sane
 }
 
+# Whoever has no output, and whoever has some: their own event stands behind the timer's.
+@test "halted beyond the idle time, who was reset is closed once" {
+  start_sanitized 0 1000
+  talk buffer 4096 A open 5 echo 3 F open 3 fill B open 2 echo 1 C open 5 echo 2 run halt pause 1100 A reset \
+    F reset C close B put 4 D open 3 put 7 run go_on B rest D rest shut eof B shut eof
+  wait_until log_has 18 ' bytes echoed' >/dev/null
+  is_sane
+  is "$(grep -c ' bytes echoed' "$LOG")" 18 '18 clients came and left; lines of those that left'
+}
+
 @test "halted beyond the idle time, who has spoken meanwhile stays" {
   start "$STEP" 0 1000
   talk A open 20 echo 1 run halt pause 1200 put 100 run go_on rest echo 1
@@ -29,6 +39,11 @@ late() { # PROGRAM
   talk buffer 4096 A open 6 fill run 'halt; kill -TERM $server' drain 300 run go_on end eof
   ended
   is "$ended_with" 0 'SIGTERM and room for six clients in one batch; the exit status'
+}
+
+@test "who is silent too long leaves, and is not early" {
+  start "$STEP" 0 500
+  talk A open 3 echo 1 eof lasted 500 B open 1 echo 1 eof lasted 500
 }
 
 @test "each client gets exactly its bytes" { echoes_all; }
