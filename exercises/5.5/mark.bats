@@ -137,6 +137,14 @@ teardown() {
   is "$(count '^handed over')" 0 'SIGTERM, then SIGHUP; lines of handing over'
 }
 
+@test "the port is free when the copy has ended, though the old one serves on" {
+  start "$STEP"
+  talk A open 1 echo 5 run take_over run 'copy=$(newest); kill -TERM $copy; for i in {1..500}; do kill -0 $copy || break; sleep 0.01; done
+      ! "$ROOT/build/talk" "$port" B open 1 || { echo "SIGTERM to the copy: somebody still listens"; exit 1; }' \
+    A echo 70000 shut eof
+  old_has_ended
+}
+
 @test "the idle time holds in the old one and in the new one" {
   start "$STEP" 0 800
   talk A open 1 echo 5 run take_over B open 1 echo 5 A eof lasted 800 B eof lasted 800 within 5000
