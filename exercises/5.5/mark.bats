@@ -93,6 +93,21 @@ teardown() {
   talk "${all[@]}"
 }
 
+# From the signal to the moment when the copy is ready, one connection after another.
+@test "nobody is refused by a copy that starts slowly" {
+  local i said
+  variant slow '' -include "$BATS_TEST_DIRNAME/slow-start.h" || return 1
+  start "$STEP"
+  talk A open 1 echo 1
+  kill -HUP "$server"
+  for ((i = 0; i < 500; i++)); do
+    said=$("$ROOT/build/talk" -t "$LIMIT" "$port" A open 1 pause 10 close 2>&1) ||
+      told 'SIGHUP, and connections until the copy listens' 'none is refused' "$said" || return
+    [ "$(count '^listening on ')" -lt 2 ] || break
+  done
+  talk B open 1 echo 1 shut eof
+}
+
 @test "who waits while it is handed over is served" {
   start "$STEP"
   talk A open 1 echo 1 run halt B open 30 put 100 A put 5 run 'kill -HUP $server; go_on' B rest A rest echo 1 B echo 10 shut eof \

@@ -1,0 +1,7 @@
+/* A program that needs a while before its main() begins. */
+#include <unistd.h>
+
+__attribute__((constructor)) static void start_slowly(void)
+{
+    usleep(400000);
+}
