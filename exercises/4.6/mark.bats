@@ -108,7 +108,7 @@ export -f gone is
   talk A open 1 send "x$nl" shut eof
   before=$(descriptors)
   for ((i = 0; i < 10; i++)); do
-    all+=(A open 1 send x close B open 1 send "y$nl" shut eof close C open 1 send "z$nl" reset)
+    all+=(A open 1 send x close B open 1 send "y$nl" shut eof close C open 1 send z reset)
   done
   talk "${all[@]}"
   wait_until has_descriptors "$before" >/dev/null ||

@@ -197,11 +197,14 @@ export -f told sleeps
 # three looks are the same.
 settles() {
   local now last='' same=0 end=$((SECONDS + 5))
-  [ -r "/proc/$server/schedstat" ] || { unread >/dev/null; return; }
+  [ -r /proc/self/schedstat ] || { unread >/dev/null; return; }
   while [ $same -lt 3 ]; do
     [ $SECONDS -lt $end ] || fail 'the server does not come to rest' || return
-    read -r now <"/proc/$server/stat"
-    case ${now##*) } in [RD]*) last='' ;; esac
+    read -r now 2>/dev/null <"/proc/$server/stat" || now=') Z'
+    case ${now##*) } in
+    Z*) fail 'the server has ended' || return ;;
+    [RD]*) last='' ;;
+    esac
     read -r now <"/proc/$server/schedstat"
     same=$((same + 1))
     [ "$now" = "$last" ] || same=0
