@@ -21,7 +21,8 @@ static int faulty_change(const struct kevent *k)
     static int failed;
 
     if (!(k->filter == EVFILT_READ && (k->flags & (EV_DISABLE | EV_DELETE))) &&
-        !(k->filter == EVFILT_WRITE && (k->flags & EV_ADD)))
+        !(k->filter == EVFILT_WRITE && (k->flags & (EV_ADD | EV_ENABLE)) &&
+          !(k->flags & EV_DISABLE)))
         return 0;
     if (first == 0)
         first = k->ident;
