@@ -1,25 +1,23 @@
 /*
  * A kevent() that has no memory for some changes, and says so as kernels do: with an
- * entry in the eventlist for each, and no events beside them. -DFAILS_ADD=3: for the
- * third READ that is added, the listener's included. -DFAILS_KEEP: for what the first
- * client wants whose output has to be kept, READ off and WRITE on.
+ * entry in the eventlist for each, and no events beside them. In the environment,
+ * FAILS=add: the third READ that is added, the listener's included; FAILS=keep: what
+ * the first client wants whose output has to be kept, READ off and WRITE on.
  */
 #include <sys/types.h>
 #include <sys/event.h>
 #include <sys/time.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 static int faulty_change(const struct kevent *k)
 {
-#ifdef FAILS_ADD
-    static int added;
-
-    return k->filter == EVFILT_READ && (k->flags & EV_ADD) &&
-           ++added == FAILS_ADD;
-#else
+    static int added, failed;
     static uintptr_t first;
-    static int failed;
 
+    if (strcmp(getenv("FAILS"), "add") == 0)
+        return k->filter == EVFILT_READ && (k->flags & EV_ADD) && ++added == 3;
     if (!(k->filter == EVFILT_READ && (k->flags & (EV_DISABLE | EV_DELETE))) &&
         !(k->filter == EVFILT_WRITE && (k->flags & (EV_ADD | EV_ENABLE)) &&
           !(k->flags & EV_DISABLE)))
@@ -27,7 +25,6 @@ static int faulty_change(const struct kevent *k)
     if (first == 0)
         first = k->ident;
     return k->ident == first && failed++ < 2;
-#endif
 }
 
 static int faulty_kevent(int kq, const struct kevent *changes, int n,

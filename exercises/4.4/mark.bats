@@ -3,15 +3,13 @@
 LIMIT=${LIMIT:-5} # a mark that fails waits often
 load ../lib/mark
 
-# Servers with small send buffers, so that output has to be kept, and with a kevent()
-# that refuses changes.
+# Servers with small send buffers, so that output has to be kept: one traced, one
+# sanitized, and one with a kevent() that has no memory for some changes.
 setup_file() {
   local small='-include exercises/lib/small-buffers.h' faulty='-include exercises/4.4/faulty-kevent.h'
   # shellcheck disable=SC2086 # two words each
-  compiled small plain $small && compiled small-trace trace $small &&
-    compiled small-sanitized sanitized $small &&
-    compiled no-add sanitized $faulty -DFAILS_ADD=3 &&
-    compiled no-keep sanitized $small $faulty -DFAILS_KEEP
+  compiled small-trace trace $small && compiled small sanitized $small &&
+    compiled faulty sanitized $small $faulty
 }
 
 # Of the trace, from the first event on: what calls returned neither events nor that
@@ -48,7 +46,7 @@ calls() {
 @test "hundreds of changes in one turn" {
   local many=256
   [ "$(uname -s)" = Linux ] || many=100
-  start_compiled small-sanitized
+  start_compiled small
   talk buffer 4096 A open 200 echo 1 run settles run halt A put 20000 B open $many put 10 run go_on \
     B rest A rest echo 10000 B echo 10 A shut eof B shut eof
   is_sane
@@ -69,13 +67,13 @@ refused_once() {
 }
 
 @test "a client that cannot be subscribed to is refused, the others are served" {
-  start_compiled no-add
+  FAILS=add start_compiled faulty
   talk A open 1 echo 10 B open 1 end any C open 3 echo 10 A echo 10 shut eof C shut eof
   refused_once 'the second client cannot be added: ENOMEM'
 }
 
 @test "a client with two changes that fail is refused once" {
-  start_compiled no-keep
+  FAILS=keep start_compiled faulty
   talk buffer 4096 A open 1 echo 1 B open 3 echo 1 run settles run halt A put 30000 B put 20000 run go_on \
     A end any B rest C open 2 echo 30000 B echo 10 shut eof C shut eof
   refused_once 'neither READ: disable nor WRITE: add of the first client succeeds: ENOMEM'

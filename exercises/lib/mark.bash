@@ -180,12 +180,14 @@ gives_descriptors_back() {
 # time, of which a busy machine gives it a share only.
 sleeps() { # WHEN
   if [ -r "/proc/$server/stat" ]; then
-    local i line running=0
+    local i line running=0 never
+    exec {never}<> <(:) # nothing ever comes: read -t sleeps, and forks no process
     for ((i = 0; i < 100; i++)); do
       read -r line <"/proc/$server/stat"
       case ${line##*) } in R*) running=$((running + 1)) ;; esac
-      sleep 0.003
+      read -r -t 0.003 -u "$never" || true
     done
+    exec {never}<&-
     [ $running -lt 50 ] || told "$1" 'the server sleeps' \
       "it was running in $running of 100 looks: it spins"
   else
@@ -196,8 +198,9 @@ export -f told sleeps
 # Until the server has done what it can do and sleeps, not one that spins for ever:
 # three looks are the same.
 settles() {
-  local now last='' same=0 end=$((SECONDS + 5))
+  local now last='' same=0 end=$((SECONDS + 5)) never
   [ -r /proc/self/schedstat ] || { unread >/dev/null; return; }
+  exec {never}<> <(:)
   while [ $same -lt 3 ]; do
     [ $SECONDS -lt $end ] || fail 'the server does not come to rest' || return
     read -r now 2>/dev/null <"/proc/$server/stat" || now=') Z'
@@ -209,8 +212,9 @@ settles() {
     same=$((same + 1))
     [ "$now" = "$last" ] || same=0
     last=$now
-    sleep 0.01
+    read -r -t 0.01 -u "$never" || true
   done
+  exec {never}<&-
 }
 export -f sleeps settles told fail
 # (When talk ends, its clients leave: so it looks while they are there.)
