@@ -15,7 +15,8 @@
 static bool file_status(const struct knote *kn, struct stat *now)
 {
     return fstat((int)kn->kev.ident, now) == 0 &&
-           now->st_ino == kn->file.inode && now->st_dev == kn->file.device;
+           now->st_ino == kn->state.file.inode &&
+           now->st_dev == kn->state.file.device;
 }
 
 static int file_attach(struct kqueue *kq, struct knote *kn,
@@ -24,9 +25,9 @@ static int file_attach(struct kqueue *kq, struct knote *kn,
     struct stat now;
     if (fstat((int)kev->ident, &now) < 0)
         return errno;
-    kn->file.device = now.st_dev;
-    kn->file.inode = now.st_ino;
-    kn->file.told = -1;
+    kn->state.file.device = now.st_dev;
+    kn->state.file.inode = now.st_ino;
+    kn->state.file.told = -1;
     kq_list_append(&kq->files, &kn->sibling);
     __atomic_store_n(&kq->asks, true, __ATOMIC_RELAXED);
     return 0;
@@ -37,7 +38,7 @@ static int file_touch(struct kqueue *kq, struct knote *kn,
 {
     (void)kq;
     if (kev != NULL)
-        kn->file.told = -1; /* looked at anew, EV_CLEAR or not */
+        kn->state.file.told = -1; /* looked at anew, EV_CLEAR or not */
     return 0;
 }
 
@@ -47,8 +48,8 @@ static bool file_active(struct knote *kn)
     struct stat now;
     if (!file_status(kn, &now))
         return false;
-    kn->file.size = now.st_size;
-    if (kn->kev.flags & EV_CLEAR && kn->file.told == now.st_size)
+    kn->state.file.size = now.st_size;
+    if (kn->kev.flags & EV_CLEAR && kn->state.file.told == now.st_size)
         return false;
     if (kn->kev.filter == EVFILT_WRITE) {
         kn->kev.data = 0;
@@ -62,7 +63,7 @@ static bool file_active(struct knote *kn)
 
 static void file_delivered(struct knote *kn)
 {
-    kn->file.told = kn->file.size;
+    kn->state.file.told = kn->state.file.size;
 }
 
 static void file_detach(struct kqueue *kq, struct knote *kn)
@@ -86,7 +87,7 @@ void kq_ask_files(struct kqueue *kq)
             continue;
         if (!file_status(kn, &now))
             kq_remove_knote(kq, kn); /* closed: the knote goes with it */
-        else if (now.st_size != kn->file.size)
+        else if (now.st_size != kn->state.file.size)
             kq_evaluate(kq, kn);
     }
 }

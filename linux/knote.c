@@ -196,8 +196,9 @@ static int user_attach(struct kqueue *kq, struct knote *kn,
                        const struct kevent *kev)
 {
     (void)kq;
-    kn->user.fflags = kev->fflags; /* all bits; a NOTE_TRIGGER here is naught */
-    kn->user.data = kev->data;
+    kn->state.user.fflags =
+        kev->fflags; /* all bits; a NOTE_TRIGGER here is naught */
+    kn->state.user.data = kev->data;
     return 0;
 }
 
@@ -209,21 +210,21 @@ static int user_touch(struct kqueue *kq, struct knote *kn,
         return 0;
     unsigned bits = kev->fflags & NOTE_FFLAGSMASK;
     if (kev->fflags & NOTE_TRIGGER)
-        kn->user.triggered = true;
+        kn->state.user.triggered = true;
     switch (kev->fflags & NOTE_FFCTRLMASK) {
     case NOTE_FFAND:
-        kn->user.fflags &= bits;
+        kn->state.user.fflags &= bits;
         break;
     case NOTE_FFOR:
-        kn->user.fflags |= bits;
+        kn->state.user.fflags |= bits;
         break;
     case NOTE_FFCOPY:
-        kn->user.fflags = bits;
+        kn->state.user.fflags = bits;
         break;
     }
-    kn->user.data = kev->data;
+    kn->state.user.data = kev->data;
     if (kev->flags & EV_CLEAR)
-        kn->user.triggered = false;
+        kn->state.user.triggered = false;
     return 0;
 }
 
@@ -231,14 +232,14 @@ static int user_touch(struct kqueue *kq, struct knote *kn,
 static bool user_active(struct knote *kn)
 {
     bool once = (kn->kev.flags & EV_ONESHOT) != 0;
-    kn->kev.fflags = once ? 0 : kn->user.fflags;
-    kn->kev.data = once ? 0 : kn->user.data;
-    return kn->user.triggered;
+    kn->kev.fflags = once ? 0 : kn->state.user.fflags;
+    kn->kev.data = once ? 0 : kn->state.user.data;
+    return kn->state.user.triggered;
 }
 
 static void user_delivered(struct knote *kn)
 {
-    kn->user.triggered = false;
+    kn->state.user.triggered = false;
 }
 
 static void user_detach(struct kqueue *kq, struct knote *kn)

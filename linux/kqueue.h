@@ -81,7 +81,7 @@ struct knote {
             ino_t inode;
             off_t size, told; /* when last looked at, and last returned */
         } file;
-    };
+    } state; /* the filter's own */
 };
 
 /*

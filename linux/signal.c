@@ -182,7 +182,7 @@ static int signal_attach(struct kqueue *kq, struct knote *kn,
     if (kev->ident == 0 || kev->ident >= _NSIG)
         return EINVAL;
     kn->kev.flags |= EV_CLEAR;
-    kn->signal.seen = signal_count(kn);
+    kn->state.signal.seen = signal_count(kn);
     pthread_mutex_lock(&lock);
     int error = install_handler((int)kev->ident);
     watched[kev->ident].users += !error;
@@ -207,13 +207,13 @@ static int signal_touch(struct kqueue *kq, struct knote *kn,
 
 static bool signal_active(struct knote *kn)
 {
-    kn->kev.data = (int64_t)(signal_count(kn) - kn->signal.seen);
+    kn->kev.data = (int64_t)(signal_count(kn) - kn->state.signal.seen);
     return kn->kev.data != 0;
 }
 
 static void signal_delivered(struct knote *kn)
 {
-    kn->signal.seen += (unsigned)kn->kev.data;
+    kn->state.signal.seen += (unsigned)kn->kev.data;
 }
 
 static void signal_detach(struct kqueue *kq, struct knote *kn)

@@ -27,21 +27,21 @@ int64_t kq_add_clamped(int64_t a, int64_t b)
 static void heap_put(struct kqueue *kq, size_t i, struct knote *kn)
 {
     kq->heap[i] = kn;
-    kn->timer.slot = i + 1;
+    kn->state.timer.slot = i + 1;
 }
 
 /* Move kn from the hole at i to where its deadline belongs. */
 static void heap_sift(struct kqueue *kq, size_t i, struct knote *kn)
 {
-    int64_t deadline = kn->timer.deadline;
-    for (; i > 0 && kq->heap[(i - 1) / 2]->timer.deadline > deadline;
+    int64_t deadline = kn->state.timer.deadline;
+    for (; i > 0 && kq->heap[(i - 1) / 2]->state.timer.deadline > deadline;
          i = (i - 1) / 2)
         heap_put(kq, i, kq->heap[(i - 1) / 2]);
     for (size_t child; (child = 2 * i + 1) < kq->nheap; i = child) {
-        if (child + 1 < kq->nheap && kq->heap[child + 1]->timer.deadline <
-                                         kq->heap[child]->timer.deadline)
+        if (child + 1 < kq->nheap && kq->heap[child + 1]->state.timer.deadline <
+                                         kq->heap[child]->state.timer.deadline)
             child++;
-        if (kq->heap[child]->timer.deadline >= deadline)
+        if (kq->heap[child]->state.timer.deadline >= deadline)
             break;
         heap_put(kq, i, kq->heap[child]);
     }
@@ -50,10 +50,10 @@ static void heap_sift(struct kqueue *kq, size_t i, struct knote *kn)
 
 static void heap_remove(struct kqueue *kq, struct knote *kn)
 {
-    if (kn->timer.slot == 0)
+    if (kn->state.timer.slot == 0)
         return;
-    size_t hole = kn->timer.slot - 1;
-    kn->timer.slot = 0;
+    size_t hole = kn->state.timer.slot - 1;
+    kn->state.timer.slot = 0;
     struct knote *last = kq->heap[--kq->nheap];
     if (last != kn)
         heap_sift(kq, hole, last);
@@ -81,7 +81,7 @@ static int heap_insert(struct kqueue *kq, struct knote *kn)
  */
 void kq_set_timer(struct kqueue *kq)
 {
-    int64_t top = kq->nheap > 0 ? kq->heap[0]->timer.deadline : 0;
+    int64_t top = kq->nheap > 0 ? kq->heap[0]->state.timer.deadline : 0;
     if (top == kq->timer_set)
         return;
     struct itimerspec when = {
@@ -96,12 +96,14 @@ void kq_set_timer(struct kqueue *kq)
  */
 static void advance(struct knote *kn, int64_t now)
 {
-    int64_t deadline = kn->timer.deadline, period = kn->timer.period;
+    int64_t deadline = kn->state.timer.deadline,
+            period = kn->state.timer.period;
     if (deadline == 0 || deadline > now)
         return;
     int64_t n = period > 0 ? 1 + (now - deadline) / period : 1;
-    kn->timer.count += (uint64_t)n;
-    kn->timer.deadline = period > 0 ? kq_add_clamped(deadline, n * period) : 0;
+    kn->state.timer.count += (uint64_t)n;
+    kn->state.timer.deadline =
+        period > 0 ? kq_add_clamped(deadline, n * period) : 0;
 }
 
 /* A disabled timer runs on, but out of the heap: it shall wake nobody. */
@@ -111,7 +113,7 @@ static int schedule(struct kqueue *kq, struct knote *kn)
     heap_remove(kq, kn);
     if (!kn->disabled) {
         advance(kn, kq_now(CLOCK_MONOTONIC));
-        if (kn->timer.deadline != 0)
+        if (kn->state.timer.deadline != 0)
             error = heap_insert(kq, kn);
     }
     kq_set_timer(kq);
@@ -125,12 +127,12 @@ static int schedule(struct kqueue *kq, struct knote *kn)
 void kq_expire_timers(struct kqueue *kq, int room)
 {
     int64_t now = kq_now(CLOCK_MONOTONIC);
-    for (; kq->nheap > 0 && kq->heap[0]->timer.deadline <= now; room--) {
+    for (; kq->nheap > 0 && kq->heap[0]->state.timer.deadline <= now; room--) {
         struct knote *kn = kq->heap[0];
         if (room <= 0)
             return;
         advance(kn, now);
-        if (kn->timer.deadline != 0)
+        if (kn->state.timer.deadline != 0)
             heap_sift(kq, 0, kn);
         else
             heap_remove(kq, kn);
@@ -155,10 +157,10 @@ static int start(struct kqueue *kq, struct knote *kn, const struct kevent *kev)
     int64_t ns = n > INT64_MAX / units[unit] ? INT64_MAX : n * units[unit];
     if (absolute)
         ns -= kq_now(CLOCK_REALTIME);
-    kn->timer.count = 0;
-    kn->timer.deadline =
+    kn->state.timer.count = 0;
+    kn->state.timer.deadline =
         kq_add_clamped(kq_now(CLOCK_MONOTONIC), ns < 0 ? 0 : ns);
-    kn->timer.period = absolute || once ? 0 : ns;
+    kn->state.timer.period = absolute || once ? 0 : ns;
     return schedule(kq, kn);
 }
 
@@ -180,13 +182,13 @@ static int timer_touch(struct kqueue *kq, struct knote *kn,
 
 static bool timer_active(struct knote *kn)
 {
-    kn->kev.data = (int64_t)kn->timer.count;
-    return kn->timer.count != 0;
+    kn->kev.data = (int64_t)kn->state.timer.count;
+    return kn->state.timer.count != 0;
 }
 
 static void timer_delivered(struct knote *kn)
 {
-    kn->timer.count = 0;
+    kn->state.timer.count = 0;
 }
 
 static void timer_detach(struct kqueue *kq, struct knote *kn)

@@ -33,9 +33,16 @@ BUFFERS int buffers_to_send(int fd)
 {
     int n = -1;
 
-#if defined SIOCOUTQ /* Linux: tcp(7) */
+#if defined SIOCOUTQ /* Linux: tcp(7); it counts the end as a byte */
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+
     if (ioctl(fd, SIOCOUTQ, &n) != 0)
         return -1;
+    if (n > 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+        (info.tcpi_state == TCP_FIN_WAIT1 || info.tcpi_state == TCP_CLOSING ||
+         info.tcpi_state == TCP_LAST_ACK))
+        n--;
 #elif defined FIONWRITE /* FreeBSD, NetBSD: sys/filio.h */
     if (ioctl(fd, FIONWRITE, &n) != 0)
         return -1;

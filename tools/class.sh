@@ -55,8 +55,9 @@ mark_one() {
   cp "$student/$id".* "$here/$id/mine/" 2>/dev/null || exit 0
   MINE=$here/$id/mine WORK=$here/$id/work
   export MINE WORK
+  # bash, since sh need not know ulimit -u.
   # shellcheck disable=SC2016 # for the inner shell
-  inner='ulimit -u "$1" 2>/dev/null; exec sh tools/exercise.sh "$2"'
+  inner='ulimit -u "$1" && exec sh tools/exercise.sh "$2"'
   # As long as compiling and the checks may take together.
   limit=$((2 * MARK_LIMIT))
   case $box in
@@ -65,11 +66,11 @@ mark_one() {
     chown -R "$user:$user" "$here/$id"
     timeout -s KILL $limit unshare --pid --fork --kill-child --mount-proc \
       setpriv --reuid=$user --regid=$user --clear-groups \
-      sh -c "$inner" sh 128 "mark-$id"
+      bash -c "$inner" bash 128 "mark-$id"
     ;;
   user)
     timeout -s KILL $limit unshare --user --map-root-user --pid --fork --kill-child \
-      --mount-proc sh -c "$inner" sh 128 "mark-$id"
+      --mount-proc bash -c "$inner" bash 128 "mark-$id"
     ;;
   none)
     sh tools/exercise.sh "mark-$id"

@@ -9,7 +9,7 @@ BEGIN {
   ROW = 18
   PANEL = 126
   split("blocking|select|kqueue|non-blocking|timers", idea, "|")
-  split("accept, recv, send, for one client|wait for many|subscribe once|never wait for one client|time, and the end", what, "|")
+  split("accept, recv, send, for one client|wait for many|subscribe once|never block|time, and the end", what, "|")
   split("server A B C D", rows, " ")
   for (i in rows)
     row[rows[i]] = i
@@ -33,7 +33,7 @@ function y(step, who) {
 }
 
 function bytes(n) {
-  return n < 1000 ? n : n / 1000
+  return n < 1000 ? n : int(n / 1000)
 }
 
 $1 == "lane" { lanes[++n] = $0 }

@@ -44,6 +44,10 @@ talk=${TALK:-$build/talk}
   exit 2
 }
 
+# What make or another caller has open goes to nobody: the server gets the same
+# numbers as in the text.
+exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+
 work=$(mktemp -d)
 server=
 trap 'kill -KILL $server 2>/dev/null || true; rm -rf "$work"' EXIT

@@ -2,39 +2,59 @@
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
 
-# Starts it again on the same port, and tells how that went.
-start_again() { # sets again to what it said
-  local first=$port
-  kill -KILL "$server"
-  ended
-  launch "$PROGRAM" "$first"
+# Starts it on the same port, and tells how that went.
+start_there() { # PROGRAM
+  launch "$1" "$port"
   wait_until started || return 1
-  again=$(cat "$LOG" "$ERRORS")
+  said=$(cat "$LOG" "$ERRORS")
+}
+stop() {
+  kill -KILL "$server" 2>/dev/null || true
+  ended
+}
+start_again() {
+  stop
+  start_there "$PROGRAM"
+}
+succeeds() { # KEY
+  case $said in
+  listening*) echo "$1: yes" ;;
+  *) echo "$1: no" ;;
+  esac
 }
 
 measure() {
-  local again
+  local said unchanged=$BATS_FILE_TMPDIR/step1 first
   start "$STEP"
-  talk A open 1 echo 3 run 'kill -KILL $server' end any
-  start_again
-  echo "call: $(sed 's/^[^:]*: \([a-z]*\).*/\1/;q' <<<"$again")"
-  echo "text: ${again##*: }"
-  ended
+  talk A open 1 echo 3 run 'kill -KILL $server' end any || return 1
+  start_again || return 1
+  echo "call: $(sed 's/^[^:]*: \([a-z]*\).*/\1/;q' <<<"$said")"
+  echo "text: ${said##*: }"
+  stop
   start "$STEP"
-  talk A open 1 echo 3 shut eof close
-  wait_until grep -q ' closed, ' "$LOG"
+  talk A open 1 echo 3 shut eof close run 'wait_for_line " closed, "' || return 1
   start_again
-  case $again in
-  listening*) echo 'client first: yes' ;;
-  *) echo 'client first: no' ;;
-  esac
+  succeeds 'client first'
+  stop
+  start "$STEP"
+  start_again
+  succeeds nobody
+  stop
+  (cd "$ROOT" && ${CC:-cc} -o "$unchanged" 01-blocking/server.c) || return 1
+  launch "$unchanged" 0
+  listening
+  first=$server
+  start_there "$unchanged"
+  kill -KILL "$first"
+  stop
+  succeeds second
 }
 setup_file() { measured; }
 
-how='take out the four lines in a copy, connect with nc, Ctrl-C in one terminal or the other, start again'
+how='without the three lines: connect with nc, Ctrl-C in one terminal or the other, start it again'
 
 @test "the call that fails" { predicted call "$how"; }
-
 @test "the text of the message" { predicted text "$how"; }
-
 @test "what happens when the client leaves first" { predicted 'client first' "$how"; }
+@test "what happens when nobody was there" { predicted nobody "$how"; }
+@test "whether two servers share a port" { predicted second 'start ./step1 in two terminals'; }

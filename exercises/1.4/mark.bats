@@ -26,12 +26,14 @@ teardown() {
     A shut eof B echo 1 shut eof
 }
 
+# Halted only when it sleeps: between fork() and close() it has the client, too.
 @test "ten leave at once, and no zombie is left" {
   start "$STEP"
-  talk A open 10 echo 10 run halt A shut eof close run go_on
-  wait_until no_children >/dev/null ||
-    told 'ten clients have left while the parent was halted' 'no child of it' \
-      "$(children): $(ps -A -o ppid=,pid=,stat=,args= | awk -v p="$server" '$1 == p' | head -n 3)"
+  talk A open 10 echo 10 run halt_asleep A shut eof close run go_on
+  { wait_until no_children && wait_until runs 1; } >/dev/null ||
+    told 'ten clients have left while the parent was halted, and nobody comes' \
+      'one process, and no child of it' \
+      "$(processes) processes, children: $(ps -A -o ppid=,pid=,stat=,args= | awk -v p="$server" '$1 == p' | head -n 3)"
   talk A open 1 echo 1 shut eof
 }
 
@@ -40,12 +42,33 @@ teardown() {
   talk A open 1 echo 1 B open 1 echo 100 shut eof close C open 1 echo 7 A echo 1 C shut eof A shut eof
 }
 
+# A killed process has closed all when it is a zombie, not before.
+kill_parent() {
+  local i
+  kill -KILL "$server"
+  for ((i = 0; i < 400; i++)); do
+    case $(ps -o stat= -p "$server") in Z* | '') return 0 ;; esac
+    sleep 0.01
+  done
+}
+start_another() {
+  local i other
+  "$PROGRAM" "$port" >"$LOG.again" 2>&1 &
+  other=$!
+  for ((i = 0; i < 400; i++)); do
+    [ ! -s "$LOG.again" ] || break
+    sleep 0.01
+  done
+  kill -KILL $other 2>/dev/null
+  wait $other 2>/dev/null || true
+  grep -q '^listening' "$LOG.again" || cat "$LOG.again" >&2
+  grep -q '^listening' "$LOG.again"
+}
+export -f kill_parent start_another
+
 @test "when the parent is killed, the port is free" {
   start "$STEP"
-  talk A open 1 echo 1 run 'kill -KILL $server; wait_for_line . ' \
-    run '"$PROGRAM" "$port" >"$LOG.again" 2>&1 & other=$!
-      for i in {1..400}; do [ -s "$LOG.again" ] && break; sleep 0.01; done
-      kill -KILL $other; cat "$LOG.again"; grep -q "^listening" "$LOG.again"' echo 5 shut eof
+  talk A open 1 echo 1 run kill_parent run start_another echo 5 shut eof
   ended
 }
 
@@ -56,6 +79,16 @@ teardown() {
   launch "$BATS_TEST_TMPDIR/fails" 0
   listening
   talk A open 1 end any B open 1 echo 1000 shut eof
+}
+
+@test "each client has its lines in the log" {
+  start "$STEP"
+  talk A open 1 echo 10 B open 1 echo 2000 C open 1 D open 1 echo 300 A shut eof D reset C shut eof B shut eof
+  wait_until log_has 4 ' bytes echoed' >/dev/null || true
+  is "$(sed 's/^client [0-9]*/client N/' "$LOG" | sed 1d | sort | paste -s -d / -)" \
+    "$(printf 'client N %s bytes echoed\n' 'closed, 0' 'closed, 10' 'closed, 2000' 'reset, 300' |
+      cat - <(yes 'client N connected' | head -n 4) | sort | paste -s -d / -)" \
+    'clients of 0, 10 and 2000 bytes leave, one of 300 is reset; the lines, sorted'
 }
 
 @test "each client gets exactly its bytes" { echoes_all; }

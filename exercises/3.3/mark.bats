@@ -4,8 +4,8 @@ load ../lib/mark
 
 
 # With a buffer of 4 bytes it is certain what one recv() returns.
-start_small() {
-  variant small 's/buffer\[64 \* 1024\]/buffer[4]/' || return 1
+start_small() { # FLAG...
+  variant small 's/buffer\[64 \* 1024\]/buffer[4]/' "$@" || return 1
   start "$STEP"
 }
 
@@ -49,6 +49,14 @@ will_have() { # LINES DID
   talk run halt A open 1 put 6 shut run go_on rest eof
   wait_until grep -q ' closed, ' "$LOG"
   is "$(lines)" '4 of 6' '6 bytes and the end that wait together, a buffer of 4 bytes'
+}
+
+@test "bytes that came after the event are no reason for a line" {
+  complaints_allowed=1
+  start_small -include "$BATS_TEST_DIRNAME/recv-late.h"
+  talk A open 1 put 2 run 'wait_for_line "recv() is called"' put 2 rest shut eof
+  wait_until grep -q ' closed, ' "$LOG"
+  is "$(lines)" '' 'an event for 2 bytes; 2 more come before recv(), which returns 4'
 }
 
 @test "a client that is reset causes no line with -1" {

@@ -15,16 +15,20 @@ start_two() {
 }
 second_is_there() { [ -n "$(second)" ]; }
 
-# ask N: the second port says so, to one who sends nothing, and closes.
+# ask N: the second port says so, to one who sends nothing, and closes. "1 clients" and
+# "1 client" are right.
 ask() {
   local said
-  said=$("$ROOT/build/talk" -t "$LIMIT" "$counting" X open 1 expect "$1 clients
-" eof 2>&1) || {
+  said=$(asked "$1 clients") || { [ "$1" -eq 1 ] && said=$(asked '1 client'); } || {
     echo "done:     one connects to the second port and sends nothing"
     echo "expected: the line '$1 clients', and the end"
     echo "seen:     $said"
     return 1
   }
+}
+asked() { # LINE
+  "$ROOT/build/talk" -t "$LIMIT" "$counting" X open 1 expect "$1
+" eof 2>&1
 }
 # Until the server has noticed who has left.
 will_say() {
@@ -32,7 +36,7 @@ will_say() {
   for ((i = 0; i < 200; i++)); do ask "$1" >/dev/null && return 0; sleep 0.02; done
   ask "$1"
 }
-export -f ask will_say
+export -f ask asked will_say
 
 @test "it compiles without a warning" { compiles_without_warning; }
 
@@ -57,6 +61,12 @@ export -f ask will_say
   talk A open 2 echo 1 \
     run 'halt; for i in {1..20}; do ask 2 >"$LOG.asked$i" 2>&1 || touch "$LOG.failed" & done
       go_on; wait; cat "$LOG".asked*; ! [ -e "$LOG.failed" ]'
+}
+
+@test "one who asks and resets does no harm" {
+  start_two
+  talk A open 1 echo 1 run 'halt
+    "$ROOT/build/talk" "$counting" X open 5 reset Y open 5 close && go_on && ask 1' echo 10 shut eof
 }
 
 @test "each who asks gives its descriptor back" {

@@ -87,13 +87,11 @@ refused_once() {
     run 'sleeps "more clients have come than there are descriptors"' A close B echo 10 shut eof
 }
 
-@test "each client gets exactly its bytes, and its descriptor is given back" {
+@test "no reset or stop does harm, and all bytes and descriptors come back" {
   echoes_all
   end_clean
   gives_descriptors_back
-}
-
-@test "clients that reset do no harm, nor does a stop" {
+  end_clean
   survives_resets
   end_clean
   survives_stop_and_continue

@@ -109,13 +109,11 @@ all_gone() { [ "$(grep -c -e ' closed, ' -e ' reset, ' "$LOG")" -eq 12 ]; }
   gives_memory_back
 }
 
-@test "each client gets exactly its bytes, and its descriptor is given back" {
+@test "no reset or stop does harm, and all bytes and descriptors come back" {
   echoes_all
   end_clean
   gives_descriptors_back
-}
-
-@test "clients that reset do no harm, nor does a stop" {
+  end_clean
   survives_resets
   end_clean
   survives_stop_and_continue

@@ -5,7 +5,8 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 
-static int small_accept(int listener, struct sockaddr *address, socklen_t *length)
+static int small_accept(int listener, struct sockaddr *address,
+                        socklen_t *length)
 {
     int client = accept(listener, address, length), size = 4096;
 
@@ -14,4 +15,5 @@ static int small_accept(int listener, struct sockaddr *address, socklen_t *lengt
     return client;
 }
 #undef accept
-#define accept(listener, address, length) small_accept(listener, address, length)
+#define accept(listener, address, length) \
+    small_accept(listener, address, length)

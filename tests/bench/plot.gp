@@ -1,7 +1,7 @@
 # Draws data.txt: idle clients, then the columns of steps 2 to 5 and epoll, in
 # microseconds of the server's CPU per echo. `sh tests/bench/plot.sh` calls it.
 
-set terminal svg size 800,440 font "Helvetica,Arial,sans-serif,15"
+set terminal svg size 480,400 font "Helvetica,Arial,sans-serif,15"
 set logscale xy
 set xrange [0.08:60000]
 set yrange [3:400]
@@ -32,9 +32,9 @@ set style line 6 linecolor rgb "#808080" linewidth 2 dashtype (10, 4, 2, 4) \
 
 set label 1 "select" at 250, 90 right textcolor rgb "#000000"
 set label 2 "(step 2)" at 250, 70 right textcolor rgb "#000000"
-set label 3 "kqueue (steps 3, 4, 5)" at 10500, high * 1.25 right \
+set label 3 "kqueue (steps 3, 4, 5)" at 55000, high * 1.25 right \
   textcolor rgb "#000000"
-set label 4 "epoll" at 10500, low * 0.66 right textcolor rgb "#000000"
+set label 4 "epoll" at 55000, low * 0.66 right textcolor rgb "#000000"
 
 x(n) = n == 0 ? 0.1 : n
 plot data using (x($1)):2 with linespoints linestyle 2, \

@@ -7,8 +7,6 @@ bats_require_minimum_version 1.5.0
 load ../lib/make
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-IDS='1.1 1.2 1.3 1.4 2.1 2.2 2.3 2.4 3.1 3.2 3.3 3.4 4.1 4.2 4.3 4.4 4.5 4.6 4.7
-  5.1 5.2 5.3 5.4 5.5 bug1 bug2 bug3 bug4 bug5 bug6 bug7 bug8 bug9 bug10 bug11 bug12'
 
 setup_file() { make_quietly build/talk; }
 
@@ -57,14 +55,26 @@ look_at() { # ID
 
 @test "exercises: each is whole" {
   local id failed=''
-  for id in $IDS; do
+  for id in $(tool ids); do
     look_at "$id"
   done
   [ -z "$failed" ]
 }
 
-@test "exercises: there are no others" {
-  [ "$(tool ids | sort)" = "$(echo "$IDS" | tr -s ' ' '\n' | sort)" ]
+@test "exercises: make has a target for each, and for no other" {
+  local verb
+  for verb in exercise mark hint solution; do
+    [ "$(tool ids | sort)" = "$(tr -s "[:space:]\\\\" "\\n" <exercises/make.mk | sed -n "s/^$verb-//p" | sort)" ]
+  done
+}
+
+@test "exercises: the text has a task for each" {
+  local id
+  for id in $(tool ids | grep -v bug); do grep -q "^\*\*$id " TUTORIAL.md || return 1; done
+  # And the README names those that have no mark.
+  grep -o '^\*\*[1-5]\.[0-9] ' TUTORIAL.md | tr -d '* ' | while read -r id; do
+    [ -d "exercises/$id" ] || grep -q "[ (]${id}[ ,).]" exercises/README.md || exit 1
+  done
 }
 
 @test "exercises: no answer stands in what a student is given" {
@@ -116,7 +126,7 @@ look_at() { # ID
   run -1 tool mark-1.1
   [[ $output == *'make exercise-1.1'* ]]
   run -2 tool mark-9.9
-  [[ $output == *'no exercise 9.9'*' 1.1 '* ]]
+  [[ $output == *'no exercise 9.9'*' 1.2 '* ]]
   run -2 tool something
 }
 

@@ -106,7 +106,11 @@ for id; do list "$id"; done >"$proof/list"
 pids=
 if [ "$busy" ]; then
   for _ in 1 2; do
-    sh -c 'while :; do :; done' &
+    # They end when this process is gone, whatever ended it.
+    sh -c 'while kill -0 "$1" 2>/dev/null; do
+      i=0
+      while [ $i -lt 50000 ]; do i=$((i + 1)); done
+    done' - $$ &
     pids="$pids $!"
   done
   # shellcheck disable=SC2064,SC2086 # now

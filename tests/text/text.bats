@@ -66,6 +66,18 @@ check() {
   check matrix tests/servers/matrix.bats TUTORIAL.md
 }
 
+# Their letters are of 12 and more: wider, they are too small on a phone.
+@test "tutorial: no picture is wider than 480" {
+  local picture width
+  for picture in five-servers.svg 0[1-5]-*/*.svg tests/bench/cost.svg; do
+    width=$(sed -n 's/.*viewBox="0 0 \([0-9]*\) .*/\1/p' "$picture")
+    [ "$width" -le 480 ] || {
+      echo "$picture is $width wide"
+      return 1
+    }
+  done
+}
+
 @test "tutorial: the pictures are drawn from their texts" {
   local picture
   sh tools/draw.sh "$BATS_TEST_TMPDIR"

@@ -104,16 +104,46 @@ at() {
 
 @test "player: what the scenes show" {
   local text='$("sentence").textContent' kernel='$("kernel").innerText'
-  [[ $(at 1 backlog "$text") == 'recv() sleeps: nothing has come from client A'*'client B in the backlog.' ]]
+  [[ $(at 1 backlog "$text") == 'recv() sleeps: the receive buffer of client A'*' is empty.'*'client B in the backlog.' ]]
   [[ $(at 2 two "$text") == 'select() is back: 2 of 4 can be read.' ]]
   [[ $(at 3 full "$text") == 'send() sleeps: no room in the send buffer for client A'* ]]
-  equal "$(at 3 full '$("kernel").querySelectorAll(".buffer.full").length')" 2
+  equal "$(at 3 full '$("kernel").querySelectorAll(".buffer.full").length')" 4
   [[ $(at 3 wait "$text") == *'Waiting for the server meanwhile: client B (fd '*' with 5 bytes unread.' ]]
   [[ $(at 4 off "$kernel") == *'READ: off'* ]]
   [[ $(at 4 full "$text") == 'kevent() sleeps: no knote is ready. READ of client A'* ]]
-  [[ $(at 5 front "$text") == 'kevent() returned a batch of 4 events, first timer 1: expired 1 time.'* ]]
+  [[ $(at 5 front "$text") == 'kevent() returned a batch of 4 events, first timer 1 (IDLE_TIMER): expired 1 time.'* ]]
   [[ $(at 5 list '$("idle").innerText') == *'client A'*'client B'*'client C'* ]]
   [[ $(at 5 moved '$("idle").innerText') == *'client B'*'client C'*'client A'* ]]
+}
+
+# What contradicts what, in any frame.
+contradictions='
+  const met = new Set(), waiting = new Set(), found = [];
+  for (let i = 0; i < frames.length; i++) {
+    show(i);
+    const says = (text) => found.push(`frame ${i + 1}: ${text}`);
+    const kernel = $("kernel").innerText, sentence = $("sentence").textContent;
+    for (const name of met) if (kernel.includes(`client ${name} in the backlog`)) says(`${name} is in the backlog again`);
+    for (const m of kernel.matchAll(/client ([A-Z]) \(fd/g)) met.add(m[1]);
+    for (const m of kernel.matchAll(/client ([A-Z]) in the backlog/g)) waiting.add(m[1]);
+    for (const name of waiting) if (!met.has(name) && !kernel.includes(`client ${name} in the backlog`)) says(`${name} has vanished from the backlog`);
+    if (/sleeps: no knote/.test(sentence) && document.querySelector(".knote.ready")) says("no knote is ready, and one is");
+    if (/recv\(\) returned 0/.test(sentence) && /the end waits/.test(kernel)) says("the end is read, and waits");
+    for (const m of sentence.matchAll(/recv\(\) took .* of client ([A-Z])/g))
+      if ($("people").innerText.includes(`${m[1]} sends "hello"\n0 sent`)) says("what was received was not sent");
+    for (const person of document.querySelectorAll(".person.waits"))
+      if (/reads nothing|does not read/.test(person.innerText)) says("who reads nothing waits for bytes");
+    if (document.querySelector(".person.deaf") && /is silent/.test(document.querySelector(".person.deaf").innerText)) says("who does not read is silent");
+  }
+  return found.join("\n");'
+
+@test "player: the parts of a frame do not contradict each other" {
+  local step
+  for step in 1 2 3 4 5; do
+    browser_open "$pages/step$step.html"
+    equal "$(browser_run 'return $("people").innerText')" 'Nobody has connected yet.'
+    equal "$(browser_run "$contradictions")" ''
+  done
 }
 
 frame() {

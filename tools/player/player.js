@@ -18,6 +18,7 @@ const frames = [];
 const scenes = []; // {name, text, frame}
 const lives = new Map(); // client -> [{time, how}], for its lane
 const clientOf = new Map(); // port -> name
+const accepted = new Map(); // client -> frame
 let biggest = 1; // the fullest buffer of all
 let now = 0; // the frame that is shown
 
@@ -63,7 +64,9 @@ function read() {
     switch (kind) {
     case 'source': file = text; break;
     case 'fd': {
-      const state = { fd: Number(rest[0]), kind: rest[1], ...pairs(rest.slice(2)) };
+      const { taken, ended } = fds.get(Number(rest[0])) || {};
+      const state = { taken, ended, fd: Number(rest[0]), kind: rest[1], ...pairs(rest.slice(2)) };
+      if (clientOf.has(state.port) && !accepted.has(clientOf.get(state.port))) accepted.set(clientOf.get(state.port), frames.length);
       // A client without a record of its own, nc perhaps, has a lane all the same.
       if (state.kind === 'client' && !clientOf.has(state.port)) live(`fd ${state.fd}`, time, 'calm');
       fds.set(state.fd, state);
@@ -98,6 +101,11 @@ function read() {
       if (call.name === 'select') set = last;
       if (m && m[1] === 'accept') active.set(Number(m[3]), time);
       else if (m && m[3] !== '0') active.set(Number(m[2]), time);
+      // What recv() has taken, the end too: the buffer does not tell any more.
+      if (m && m[1] === 'recv' && fds.has(Number(m[2]))) {
+        const state = fds.get(Number(m[2]));
+        fds.set(state.fd, { ...state, taken: (state.taken || 0) + Number(m[3]), ended: m[3] === '0' });
+      }
       frame('return', time).words = call.words;
       break;
     }
@@ -116,7 +124,7 @@ function read() {
     }
     case 'does':
       does.set(rest[0], rest.slice(1).join(' '));
-      lately.set(rest[0], rest[1]);
+      if (rest[1] !== 'pause') lately.set(rest[0], rest[1]); // it goes on as before
       break;
     case 'done': does.delete(rest[0]); break;
     case 'scene':
@@ -146,7 +154,7 @@ function read() {
 function mood(state, word) {
   if (/^(eof|reset|closed)$/.test(state.how)) return 'over';
   if (!state.waits) return 'calm';
-  if (!state.receive) return 'waits';
+  if (!state.receive) return /^(fill|stay)$/.test(word) ? 'calm' : 'waits';
   return /^(put|fill|shut|stay)$/.test(word) ? 'deaf' : 'calm';
 }
 
@@ -189,27 +197,51 @@ function who(f, fd) {
   return name ? `client ${name} (fd ${fd})` : `fd ${fd}`;
 }
 
+// The names that a server gives its timers: enum { IDLE_TIMER = 1, ... }.
+const timers = ((/enum \{ (\w*TIMER) = 1((?:, \w+)*) \}/.exec(source.join('\n')) || []).slice(1).join('')).split(', ');
+
+// The trace's words with the names of clients and timers, and commas in numbers.
+function plainly(f, words) {
+  return words.replace(/\d{4,}(?= (byte|ms))/g, (n) => number(Number(n)))
+    .replace(/^timer (\d+)/, (all, n) => (timers[n - 1] ? `${all} (${timers[n - 1]})` : all))
+    .replace(/^fd (\d+)/, (all, fd) => who(f, Number(fd)));
+}
+
 function sentence(f) {
   if (f.kind === 'ended') return `The server has ended: ${f.words[0]}.`;
   return f.kind === 'asleep' ? sleeping(f) : back(f);
 }
 
-function sleeping(f) {
-  const words = f.words[f.words.length - 1], fd = Number((/\((\d+)/.exec(words) || [])[1]);
+// What a call that sleeps has waited for, when that has just come.
+function roused(f, words, fd) {
+  const is = (n, what) => (f.fds.get(n) || {})[what] && who(f, n);
   switch (f.call.name) {
-  case 'accept': return 'accept() sleeps: the backlog is empty.';
-  case 'recv': return `recv() sleeps: nothing has come from ${who(f, fd)}. ${others(f, fd)}`;
-  case 'send': return `send() sleeps: no room in the send buffer for ${who(f, fd)}. ${others(f, fd)}`;
-  case 'select': return `select() sleeps: none of the ${(words.match(/ \d+/g) || []).length} descriptors that it was asked about is ready.`;
-  case 'kevent': return `kevent() sleeps: no knote is ready. ${left(f)}`;
+  case 'accept': case 'recv': return is(fd, 'readable');
+  case 'send': return is(fd, 'writable');
+  case 'select': return (words.match(/ \d+/g) || []).map((n) => is(Number(n), 'readable')).find(Boolean);
+  case 'kevent': return [...f.knotes.values()].filter((k) => k.on && k.ready).map((k) => plainly(f, k.name))[0];
   }
-  return `${f.call.name}() sleeps.`;
+  return '';
 }
 
-// Clients that are connected, but for which the server has no descriptor.
+function sleeping(f) {
+  const words = f.words[f.words.length - 1], fd = Number((/\((\d+)/.exec(words) || [])[1]);
+  const ready = roused(f, words, fd), asked = (words.match(/ \d+/g) || []).length;
+  if (ready) return `${f.call.name}() is waking up: ${ready} is ready.`;
+  switch (f.call.name) {
+  case 'accept': return 'accept() sleeps: the backlog is empty.';
+  case 'recv': return `recv() sleeps: the receive buffer of ${who(f, fd)} is empty. ${others(f, fd)}`;
+  case 'send': return `send() sleeps: no room in the send buffer for ${who(f, fd)}. ${others(f, fd)}`;
+  case 'select': return `select() sleeps: ${asked === 1 ? 'the descriptor that it was asked about is not' : `none of the ${asked} descriptors that it was asked about is`} ready.`;
+  case 'kevent': return `kevent() sleeps: no knote is ready. ${left(f)}`;
+  }
+  return `${f.call.name}() is not back yet.`;
+}
+
+// Clients that are connected, and not yet accepted.
 function strangers(f) {
-  const known = [...f.fds.values()].map((s) => clientOf.get(s.port));
-  return [...f.clients.values()].filter((c) => /^(open|half)$/.test(c.how) && !known.includes(c.name));
+  const i = frames.indexOf(f);
+  return [...f.clients.values()].filter((c) => /^(open|half)$/.test(c.how) && !(accepted.get(c.name) <= i));
 }
 
 // Who waits for the server while it sleeps in a call for one client.
@@ -242,7 +274,7 @@ function back(f) {
   const slept = f.call.slept ? ` It slept for ${ms(f.call.end - f.call.start)}.` : '';
 
   if (result === -1 && /unavailable|would block/i.test(m[3]))
-    return `${f.call.name}() would have to wait, and does not: ${m[3]}.${slept}`;
+    return `${f.call.name}() for ${who(f, fd)} would have to wait, and does not: ${m[3]}.${slept}`;
   if (result === -1) return `${f.call.name}() failed: ${m[3]}.${slept}`;
   switch (f.call.name) {
   case 'kqueue': return `kqueue() made a queue in the kernel: fd ${result}.`;
@@ -253,24 +285,30 @@ function back(f) {
   case 'send': return sent(f, fd, Number(/, (\d+) byte/.exec(last)[1]), result) + slept;
   case 'dup': return `dup() got fd ${result}: there is a descriptor for a client.`;
   case 'shutdown': return `shutdown() told ${who(f, fd)} that no more will come.`;
-  case 'close': return `close() gave back the descriptor of ${who(f, fd)}${f.file.match(/0[345]|step[345]/) ? '; its knotes went along' : ''}.`;
+  case 'close': return closed(f, fd);
   case 'select': return `select() is back: ${result} of ${(last.split(')')[0].match(/ \d+/g) || []).length} can be read.${slept}`;
   case 'kevent': return queue(f) + slept;
   }
   return `${f.call.name}() returned ${result}.${slept}`;
 }
 
+function closed(f, fd) {
+  const before = frames[Math.max(frames.indexOf(f) - 1, 0)], name = who(f, fd);
+  const knotes = [...before.knotes.keys()].some((k) => k.startsWith(`fd ${fd} `));
+  return `close() gave back ${name === `fd ${fd}` ? name : `the descriptor of ${name}`}${knotes ? '; its knotes went along' : ''}.`;
+}
+
 function sent(f, fd, asked, n) {
   if (n === asked) return `send() put ${n === 1 ? 'the byte' : `all ${number(n)} bytes`} for ${who(f, fd)} into the send buffer.`;
-  return `send() took ${number(n)} of ${plural(asked, 'byte')} for ${who(f, fd)}: there is no room for more.`;
+  return `send() took ${number(n)} of ${plural(asked, 'byte')} for ${who(f, fd)}: there is no room for the other ${number(asked - n)}.`;
 }
 
 function queue(f) {
-  const strip = (w) => w.slice(3).replace(/, receipt asked/, '').replace(/fd (\d+)/, (all, fd) => who(f, Number(fd)));
+  const strip = (w) => plainly(f, w.slice(3).replace(/, receipt asked/, ''));
   const changes = f.words.filter((w) => w.startsWith('->')).map(strip);
   const events = f.words.filter((w) => w.startsWith('<-') && !/receipt/.test(w)).map(strip);
   const texts = [];
-  if (changes.length) texts.push(`kevent() changed a subscription: ${changes.join('; ')}.`);
+  if (changes.length) texts.push(`kevent() made ${plural(changes.length, 'change')}: ${changes.join('; ')}.`);
   if (events.length > 2) texts.push(`kevent() returned a batch of ${events.length} events, first ${events[0]}.`);
   else if (events.length) texts.push(`kevent() returned ${plural(events.length, 'event')}: ${events.join('; ')}.`);
   return texts.join(' ') || 'kevent() returned no event.';
@@ -284,7 +322,7 @@ function deed(text) {
     rest: 'reads all that is left', echo: `sends and reads ${number(Number(argument))} bytes`,
     fill: 'sends all it can, reads nothing', quiet: 'listens', shut: 'half-closes', eof: 'waits for the end',
     end: 'reads to the end', close: 'closes', reset: 'resets the connection', stay: 'does nothing', drain: 'reads',
-    pause: 'is silent', every: 'asks now and then' };
+    every: 'asks now and then' };
   return known[word] || text;
 }
 
@@ -352,7 +390,7 @@ function showQueue(f, before) {
     const m = /^select\((?:read)?([\d ]*)[^)]*\) = (\d*)(?: \((?:read)?([\d ]*)\))?/.exec(f.set) || [];
     const one = (fd, how) => `<span class="knote ${how}">${escape(who(f, Number(fd)))}</span>`;
     const list = (text, how) => (text || '').trim().split(' ').filter(Boolean).map((fd) => one(fd, how)).join('');
-    return `<div class="box"><b>select()</b>: no memory in the kernel; asked about<div class="knotes">${list(m[1], '')}</div>` +
+    return `<div class="box"><b>select()</b>, which the kernel forgets after each call: asked about<div class="knotes">${list(m[1], '')}</div>` +
       (m[3] ? `answered<div class="knotes">${list(m[3], 'ready')}</div>` : '<span class="note">no answer yet</span>') + '</div>';
   }
   const queues = [...f.fds.values()].filter((s) => s.kind === 'queue');
@@ -361,10 +399,9 @@ function showQueue(f, before) {
   for (const k of f.knotes.values()) {
     const old = before.knotes.get(k.name);
     const changed = !old || old.on !== k.on || old.ready !== k.ready || old.due !== k.due;
-    const left = k.due === undefined ? '' : `, ${k.due > f.time ? `${ms(k.due - f.time)} left` : 'time is up'}`;
-    const name = k.name.replace(/^fd (\d+)/, (all, fd) => who(f, Number(fd)));
+    const left = k.due === undefined ? '' : `: ${k.due > f.time ? `${ms(k.due - f.time)} left` : 'time is up'}`;
     html += `<span class="knote ${k.on ? (k.ready ? 'ready' : 'on') : 'off'}${changed ? ' changed' : ''}">` +
-      `${escape(name)}${left}${k.on ? (k.ready ? ': ready' : '') : ': off'}</span>`;
+      `${escape(plainly(f, k.name))}${left}${k.on ? (k.ready ? ': ready' : '') : ': off'}</span>`;
   }
   return `<div class="box"><b>queue (fd ${queues[0].fd})</b> <span class="note">${plural(f.knotes.size, 'knote')}</span>` +
     `<div class="knotes">${html}</div></div>`;
@@ -372,8 +409,8 @@ function showQueue(f, before) {
 
 function buffer(label, n, old, full) {
   if (n === undefined) return `<div class="buffer note">${label}: not told</div>`;
-  const width = n === 0 ? 0 : Math.max(2, 100 * Math.sqrt(n / biggest));
-  const text = old !== undefined && old !== n ? `<span class="changed-number">${number(old)} → ${number(n)}</span>` : number(n);
+  const width = full ? 100 : n === 0 ? 0 : Math.max(2, 100 * Math.sqrt(n / biggest));
+  const text = old !== undefined && old !== n ? `<span class="changed-number">${number(n)}</span> (was ${number(old)})` : number(n);
   return `<div class="buffer${full ? ' full' : ''}">${label}: ${text}${full ? ' <em>no room</em>' : ''}` +
     `<div class="bar"><i style="width:${width}%"></i></div></div>`;
 }
@@ -403,14 +440,17 @@ function connection(f, s, old, before) {
   const name = clientOf.get(s.port), c = name && f.clients.get(name), was = (name && before.clients.get(name)) || {};
   const open = c && c.how !== 'closed';
   const title = name ? `client ${name} (fd ${s.fd})` : `fd ${s.fd}`;
+  // While a call sleeps and a send buffer stays full, the receive buffer at its
+  // other end takes no more: on one machine bytes are on their way for no time.
+  const stuck = (n, was, writable) => f.kind === 'asleep' && n > 0 && n === was && !writable;
   const all = [s.receive, s.send, c && c.receive, c && c.send], were = [old.receive, old.send, was.receive, was.send];
   if (old.fd !== undefined && all.every((n) => !n) && were.every((n) => !n) && !s.readable)
     return `<div class="box"><b>${title}</b> <span class="note">its buffers are empty</span></div>`;
-  const ended = s.readable && s.receive === 0 ? ' <span class="note">the end waits to be read</span>' : '';
+  const ended = s.readable && s.receive === 0 ? ` <span class="note">the end ${s.ended ? 'has been' : 'waits to be'} read</span>` : '';
   return `<div class="box${old.fd === undefined ? ' new' : ''}"><b>${title}</b>${ended}<div class="buffers">` +
     (open ? buffer(`${name} → its send buffer`, c.send, was.send, !c.writable) : '<div></div>') +
-    buffer('receive buffer → server', s.receive, old.receive) +
-    (open ? buffer(`${name} ← its receive buffer`, c.receive, was.receive) : '<div></div>') +
+    buffer('receive buffer → server', s.receive, old.receive, open && stuck(s.receive, old.receive, c.writable)) +
+    (open ? buffer(`${name} ← its receive buffer`, c.receive, was.receive, stuck(c.receive, was.receive, s.writable)) : '<div></div>') +
     buffer('send buffer ← server', s.send, old.send, !s.writable) + '</div></div>';
 }
 
@@ -423,7 +463,7 @@ function showOrder(f, before) {
   if (!timed || f.active.size === 0) return '';
   const list = order(f), old = order(before);
   const items = list.map((fd, i) => `<span class="${old[i] === fd ? '' : 'moved'}">${escape(who(f, fd))}: ${ms(f.time - f.active.get(fd))}</span>`);
-  return `<div class="box"><b>silent for</b> <span class="note">longest first, by recv() and send()</span><div class="order">${items.join('→')}</div></div>`;
+  return `<div class="box"><b>The server's list</b> <span class="note">silent longest first, as its recv() and send() tell</span><div class="order">${items.join('→')}</div></div>`;
 }
 
 function showClients(f) {
@@ -431,13 +471,16 @@ function showClients(f) {
   for (const c of f.clients.values()) {
     const over = /^(eof|reset|closed)$/.test(c.how);
     const word = f.does.get(c.name[0]);
-    const state = { eof: 'the server has closed', reset: 'the connection is lost', closed: 'has closed', half: 'has half-closed', connecting: 'connects' }[c.how];
+    // What the server has got was sent, though the client may note it later.
+    const s = [...f.fds.values()].find((state) => clientOf.get(state.port) === c.name) || {};
+    const sent = Math.max(c.sent, (s.taken || 0) + (s.receive || 0));
+    const state = { eof: 'has read the end', reset: 'has lost its connection', closed: 'has closed', half: 'has half-closed', connecting: 'connects' }[c.how];
     const idle = { deaf: 'does not read', waits: 'waits', calm: 'is silent' }[c.mood];
-    const text = over ? state : [state, word ? deed(word) : idle].filter(Boolean).join(', ');
-    html += `<div class="person ${c.mood}"><b>${c.name}</b> ${escape(text)}<br>${number(c.sent)} sent, ${number(c.got)} back` +
+    const text = over ? state : [state, word && !/^pause/.test(word) ? deed(word) : idle].filter(Boolean).join(', ');
+    html += `<div class="person ${c.mood}"><b>${c.name}</b> ${escape(text)}<br>${number(sent)} sent, ${number(c.got)} back` +
       `${c.mood === 'waits' ? `, waits for ${ms(f.time - c.waits)}` : ''}</div>`;
   }
-  return html || '<span class="note">Not recorded: only what the server sees.</span>';
+  return html || `<span class="note">${clientOf.size ? 'Nobody has connected yet.' : 'Not recorded: only what the server sees.'}</span>`;
 }
 
 function showLog(f, before) {
@@ -467,7 +510,7 @@ function place(time) {
 
 function segment(from, to, how, label) {
   const left = place(from) * 100, width = place(to) * 100 - left;
-  return `<i class="${how}" style="left:${left.toFixed(3)}%;width:${width.toFixed(3)}%">${width > 6 && label ? label : ''}</i>`;
+  return `<i class="${how}" style="left:${left.toFixed(3)}%;width:${width.toFixed(3)}%">${label && width / 100 * $('timeline').clientWidth > 9 * label.length ? label : ''}</i>`;
 }
 
 function lane(name, segments) {

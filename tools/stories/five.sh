@@ -20,7 +20,7 @@ story() {
   all="$all $!"
   talk segment 536 buffer 4096 sendbuffer 200000 at 2100 \
     D signal STOP open 1 put 64000 signal CONT \
-    at 2500 signal STOP put 40000 shut signal CONT at 2900 drain 500 &
+    at 2500 signal STOP put 64000 shut signal CONT at 2900 drain 500 &
   all="$all $!"
   talk at 2700 signal TERM
   # shellcheck disable=SC2086 # several numbers

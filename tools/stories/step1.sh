@@ -11,7 +11,7 @@ story() {
     next end 'EOF' 'A has ended: recv() is back, with 0 bytes' \
     A shut eof close \
     B expect hi \
-    scene turn 'it is the turn of B' \
+    scene turn 'B has had its turn: the server sleeps in recv() again, now for B' \
     B shut eof close \
     scene again 'the server sleeps in accept() again'
 }

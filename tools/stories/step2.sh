@@ -5,12 +5,12 @@
 story() {
   talk segment 1460 buffer 4096 sendbuffer 16384 A open 1 B open 1 C open 1 \
     scene all 'select() was asked about the listener and three clients' \
-    next one 'select.*= 1 .read @B.' 'one of four can be read; the server walked over all the bits' \
+    next one 'select.*= 1 .read @B.' 'one of four can be read: now the server walks over all the bits' \
     B send hello expect hello \
-    next two 'select.*= 2 ' 'while the server was halted, two have sent' \
+    next two 'select.*= 2 ' 'the story halted the server for a moment: two have sent meanwhile' \
     signal STOP A send hi C send hi signal CONT A expect hi C expect hi \
     A fill \
-    scene full 'A sends and does not read: the server sleeps in send()' \
+    scene full 'A sends and does not read: four buffers are full, and the server sleeps in send()' \
     B send hello \
     scene wait 'B has sent 5 bytes; nobody asks for them' \
     next room 'send\(' 'A has read: send() is back' \

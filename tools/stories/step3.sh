@@ -9,7 +9,7 @@ story() {
     scene knotes 'four knotes, and none is ready' \
     next event '<- fd @B READ' 'one event: nobody asked about A and C' \
     B send hello expect hello \
-    next batch '= 2$' 'while the server was halted, two have sent: one batch' \
+    next batch '= 2$' 'the story halted the server for a moment: two have sent meanwhile, one batch' \
     signal STOP A send hi C send hi signal CONT A expect hi C expect hi \
     A fill \
     scene full 'A sends and does not read: four buffers are full, and the server sleeps in send()' \

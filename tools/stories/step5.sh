@@ -6,17 +6,18 @@
 arguments='0 1000'
 
 story() {
-  talk segment 1460 buffer 4096 sendbuffer 16384 A open 1 \
+  talk segment 1460 buffer 4096 sendbuffer 16384 \
     next timer '-> timer 1: add' 'the first client starts the one timer' \
-    B open 1 C open 1 \
+    A open 1 B open 1 C open 1 \
     scene list 'A has been silent longest: the timer is for A' \
     next moves '<- fd @A READ: 2 bytes' 'A speaks, and goes to the end of the list' \
     A send hi expect hi \
     scene moved 'now B has been silent longest; the timer was not touched' \
-    next front '<- timer 1' 'a timer event in front of the batch: the time of A is up, but its bytes come with it' \
+    next front '<- timer 1' 'the event of a timer in front of the batch: the time of all is up, but A and B have sent something' \
     signal STOP pause 1100 A send hi B send hi C close signal CONT B expect hi A expect hi \
-    scene spared 'who has spoken in the batch stays' \
-    next idle '^close' 'silent for 1000 ms: closed' \
+    scene spared 'the events of A and B were answered before the timer: both stay' \
+    next try '^recv.@A. = -1' 'the timer again: a last try with A, and nothing has come' \
+    next idle '^close.@A' 'A was silent for 1000 ms: closed' \
     A eof B eof close A close \
     D open 1 fill \
     scene kept 'D does not read; the server keeps what send() did not take' \

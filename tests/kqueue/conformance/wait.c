@@ -215,7 +215,7 @@ TEST(wait_left_by_siglongjmp)
     child = start_signaller(SIGUSR1, false);
     if (sigsetjmp(out_of_handler, 1) == 0) {
         collect(kq, &ev, 1, LIMIT_MS * MS);
-        CHECK(!"a signal has ended the wait");
+        fail(HERE, "no signal has ended the wait");
     }
     SYS(waitpid(child, NULL, 0));
     put(fd[1], 1);

@@ -1,0 +1,32 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2119,SC2120,SC2154,SC2317 # as in lib/mark.bash
+load ../lib/mark
+
+@test "it compiles without a warning" { compiles_without_warning; }
+
+@test "nobody is closed before the idle time, in ten phases of a second" {
+  local i
+  local -a all=()
+  start "$STEP" 0 1300
+  for i in A B C D E F G H I J; do all+=("$i" open 1 pause 100); done
+  for i in A B C D E F G H I J; do all+=("$i" end eof lasted 1300); done
+  talk "${all[@]}"
+}
+
+@test "who speaks is not idle" {
+  start "$STEP" 0 1300
+  talk A open 1 every 400 1 3000 echo 1
+}
+
+@test "a silent client is closed in the end" {
+  start "$STEP" 0 1000
+  talk A open 1 mark end eof within 5000
+}
+
+@test "each client gets exactly its bytes" { echoes_all; }
+@test "clients that reset do no harm" { survives_resets; }
+@test "nobody waits for a silent client" { serves_others_meanwhile; }
+@test "each client gives its descriptor back" { gives_descriptors_back; }
+@test "it sleeps while nobody wants anything" { sleeps_at_rest; }
+@test "no memory is touched that is not its own" { is_sane_in_a_crowd; }
+@test "clients that do not read leave no memory behind" { gives_memory_back; }

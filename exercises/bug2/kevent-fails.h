@@ -1,0 +1,28 @@
+/* The second subscription fails, as where the kernel has no memory. */
+#include <sys/types.h>
+#include <sys/event.h>
+#include <sys/time.h>
+
+#include <errno.h>
+
+static int kevent_fails(int queue, const struct kevent *changes, int count,
+                        struct kevent *events, int room,
+                        const struct timespec *timeout)
+{
+    static int subscriptions;
+
+    if (count != 1 || changes->filter != EVFILT_READ ||
+        (changes->flags & EV_ADD) == 0 || subscriptions++ != 1)
+        return kevent(queue, changes, count, events, room, timeout);
+    if (room > 0) {
+        *events = *changes;
+        events->flags = EV_ERROR;
+        events->data = ENOMEM;
+        return 1;
+    }
+    errno = ENOMEM;
+    return -1;
+}
+
+#define kevent(queue, changes, count, events, room, timeout) \
+    kevent_fails(queue, changes, count, events, room, timeout)
