@@ -259,18 +259,20 @@ is_sane_one_by_one() {
   is_sane
 }
 
-# For steps 4 and 5: clients that do not read, again and again, leave no memory.
+# For steps 4 and 5: clients that do not read, again and again, leave no memory. A
+# busy server may not have taken all that it can when `fill` ends: so it fills again
+# when the server has come to rest, and compares from the second time on.
 gives_memory_back() {
   local before after round
   start "$STEP"
-  for round in 1 2 3; do
-    talk buffer 4096 A open 12 fill reset B open 1 echo 1 shut eof
-    [ $round -gt 1 ] || before=$(resident)
+  for round in 1 2 3 4; do
+    talk buffer 4096 A open 12 fill run settles fill reset B open 1 echo 1 shut eof
+    [ $round -gt 2 ] || before=$(resident)
   done
   after=$(resident)
   [ $((after - before)) -lt 700 ] ||
-    told '12 clients that do not read came and were reset, three times' \
-      "no more memory than after the first time, $before KiB" "$after KiB"
+    told '12 clients that do not read came and were reset, four times' \
+      "no more memory than after the second time, $before KiB" "$after KiB"
 }
 
 # ---- Predictions -------------------------------------------------------------
