@@ -322,7 +322,10 @@ halt() {
   local i
   kill -STOP "$server"
   for ((i = 0; i < 1000; i++)); do
-    case $(ps -o state= -p "$server") in *T*) return 0 ;; esac
+    case $(ps -o state= -p "$server") in
+    *T*) return 0 ;;
+    *Z* | '') return 1 ;; # it has ended
+    esac
     sleep 0.01
   done
   return 1

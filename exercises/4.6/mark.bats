@@ -1,0 +1,118 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
+LIMIT=${LIMIT:-5} # a mark that fails waits often
+load ../lib/mark
+
+# Servers with small send buffers: what a client does not read is soon kept.
+setup_file() {
+  local small='-include exercises/lib/small-buffers.h'
+  # shellcheck disable=SC2086 # two words
+  compiled small plain $small && compiled small-sanitized sanitized $small
+}
+
+setup() {
+  start_clean
+  nl='
+'
+  # 60 lines of 1000 bytes; lines of 1024, of 1025, and 5000 bytes without an end.
+  local i
+  sixty=''
+  for ((i = 0; i < 60; i++)); do
+    printf -v line '%0999d\n' $i
+    sixty+=$line
+  done
+  printf -v longest '%01023d\n' 1
+  printf -v too_long '%01024d\n' 2
+  printf -v endless '%05000d' 3
+}
+
+# gone REASON N: so many lines of the log say it.
+gone() {
+  local i
+  for ((i = 0; i < 400; i++)); do
+    [ "$(grep -c "^client [0-9]* $1" "$LOG")" -lt "$2" ] || break
+    sleep 0.01
+  done
+  is "$(grep -c "^client [0-9]* $1" "$LOG")" "$2" "the lines of the log with '$1' are counted"
+}
+export -f gone is
+
+@test "it compiles without a warning" { compiles_without_warning; }
+
+@test "a line goes to all others, and not back" {
+  start "$STEP"
+  talk A open 1 send "alone$nl" run settles B open 1 C open 8 run settles A send "hello$nl" B expect "hello$nl" C expect "hello$nl" \
+    run 'halt; go_on' B send "x$nl" A expect "x$nl" C expect "x$nl" A send "$nl" B expect "$nl" C expect "$nl" \
+    run 'halt; go_on; halt' A send "1$nl" run settles B shut A send "2$nl" run go_on C expect "1${nl}2$nl" \
+    C close A send "alone again$nl"
+}
+
+@test "each line is whole, whoever sends beside it" {
+  start "$STEP"
+  talk A open 1 B open 1 C open 1 run settles A send ab run settles B send xy run settles A send "c$nl" \
+    C expect "abc$nl" B expect "abc$nl" B send "z$nl" C expect "xyz$nl" A expect "xyz$nl" \
+    A send "one${nl}two${nl}thr" C expect "one${nl}two$nl" A send "ee$nl" C expect "three$nl" \
+    B expect "one${nl}two${nl}three$nl" \
+    D open 1 send lost shut eof E open 1 send "found$nl" C expect "found$nl" B expect "found$nl" A expect "found$nl"
+}
+
+@test "a line has at most 1024 bytes" {
+  start "$STEP"
+  talk A open 1 B open 1 C open 1 D open 1 run settles A send "$longest" B expect "$longest" C expect "$longest" \
+    D expect "$longest" B send "$too_long" end any run 'gone "too long" 1' D send "$endless" end any run 'gone "too long" 2' \
+    E open 1 send 12 run settles send "$endless" end any run 'gone "too long" 3' \
+    A send "$longest" C expect "$longest" send "next$nl" A expect "next$nl"
+}
+
+@test "who is too slow is dropped, who is only slow is not" {
+  start_compiled small
+  talk A open 1 C open 1 buffer 4096 B open 1 run settles A send "$sixty" C expect "$sixty" run settles \
+    B send "here$nl" A expect "here$nl" C expect "here$nl" B expect "$sixty" A send "$sixty" C expect "$sixty" \
+    run settles run 'gone "too slow" 0' A send "$sixty" C expect "$sixty" A send "$sixty" C expect "$sixty" \
+    run 'gone "too slow" 1' C send "on$nl" A expect "on$nl"
+}
+
+# The line drops B and D, the new client gets the number of one of them, and events of
+# theirs stand further down in the batch.
+@test "some are dropped while others are told, and no stale event is followed" {
+  start_compiled small-sanitized
+  talk A open 1 C open 1 buffer 4096 D open 2 B open 3 run settles A send "$sixty" C expect "$sixty" run settles \
+    run halt A send "$sixty" E open 1 B shut D reset run go_on C expect "$sixty" run settles \
+    C send "on$nl" A expect "on$nl" E expect "on$nl"
+  is_sane
+  gone '\(closed\|reset\|too slow\)' 8
+}
+
+@test "it sleeps while lines wait, and when they are gone" {
+  start_compiled small
+  talk A open 1 buffer 4096 B open 1 run settles A send "$sixty" run settles \
+    run 'sleeps "one has not read its lines"' B expect "$sixty" run 'sleeps "now it has"'
+}
+
+@test "who is dropped gives its memory back" {
+  local before after round
+  start_compiled small
+  for round in 1 2 3 4; do
+    talk A open 1 buffer 4096 B open 8 run settles A send "$sixty" send "$sixty" send "$sixty" \
+      run "gone 'too slow' $((8 * round))"
+    [ $round -gt 1 ] || before=$(resident)
+  done
+  after=$(resident)
+  [ $((after - before)) -lt 700 ] ||
+    told 'eight slow clients were dropped, four times' "no more memory than after the first time, $before KiB" "$after KiB"
+}
+
+@test "who leaves gives its descriptor back" {
+  [ -d /proc/self/fd ] || command -v lsof >/dev/null || skip 'needs /proc or lsof'
+  local before i
+  local -a all=()
+  start "$STEP"
+  talk A open 1 send "x$nl" shut eof
+  before=$(descriptors)
+  for ((i = 0; i < 10; i++)); do
+    all+=(A open 1 send x close B open 1 send "y$nl" shut eof close C open 1 send z reset)
+  done
+  talk "${all[@]}"
+  wait_until has_descriptors "$before" >/dev/null ||
+    told '30 clients came and left: closed, half-closed, reset' "$before descriptors, as before" "$(descriptors)"
+}
