@@ -68,13 +68,8 @@ look_at() { # ID
   done
 }
 
-@test "exercises: the text has a task for each" {
-  local id
-  for id in $(tool ids | grep -v bug); do grep -q "^\*\*$id " TUTORIAL.md || return 1; done
-  # And the README names those that have no mark.
-  grep -o '^\*\*[1-5]\.[0-9] ' TUTORIAL.md | tr -d '* ' | while read -r id; do
-    [ -d "exercises/$id" ] || grep -q "[ (]${id}[ ,).]" exercises/README.md || exit 1
-  done
+@test "exercises: each has a task in the text, and each task has its marks" {
+  [ "$(tool ids | grep -v bug | sort)" = "$(sed -n 's/^\*\*\([1-5]\.[0-9]\) .*/\1/p' TUTORIAL.md | sort)" ]
 }
 
 @test "exercises: no answer stands in what a student is given" {
