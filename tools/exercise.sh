@@ -9,8 +9,9 @@
 #     sh tools/exercise.sh marks FOLDER    a class: a folder a student
 #
 # Of the environment: MINE, the folder of the student's files (exercises/mine),
-# and WORK, what is built (build/exercises/3.3). A mark ends after MARK_LIMIT
-# seconds (30). exercises/README.md says what a class is limited to.
+# WORK, what is built (build/exercises/3.3), and CHECKS, a regular expression: those
+# checks alone. A mark ends after MARK_LIMIT seconds (30). exercises/README.md says
+# what a class is limited to.
 # Exit status: 0 passed or done, 1 not yet, 2 a wrong call.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -179,7 +180,8 @@ run_checks() { # ID
     PROGRAM=$work/plain/$step TRACED=$work/trace/$step \
       SANITIZED=$work/sanitized/$step STEP=${step#step} WORK=$work \
       TRUTH=${TRUTH:-$work/truth} BATS_TMPDIR=$work/tmp TMPDIR=$work/tmp \
-      bash exercises/lib/limited.bash "$MARK_LIMIT" "$work/tap" bats --tap "exercises/$1/mark.bats"
+      bash exercises/lib/limited.bash "$MARK_LIMIT" "$work/tap" \
+      bats --tap ${CHECKS:+-f "$CHECKS"} "exercises/$1/mark.bats"
   ) 2>/dev/null
   end_all
 }

@@ -2,7 +2,6 @@
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
 
-
 # The end waits behind the bytes before the server looks.
 measure() {
   local events

@@ -2,7 +2,6 @@
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
 
-
 # What the server has sent back, once it sleeps and nothing moves any more.
 echoed() { awk '/^send\(/ { n += $NF } END { print n + 0 }' "$ERRORS"; }
 export -f echoed

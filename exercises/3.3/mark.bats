@@ -2,7 +2,6 @@
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
 
-
 # With a buffer of 4 bytes it is certain what one recv() returns.
 start_small() { # FLAG...
   variant small 's/buffer\[64 \* 1024\]/buffer[4]/' "$@" || return 1

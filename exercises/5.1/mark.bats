@@ -2,7 +2,6 @@
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2119,SC2120,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
 
-
 # Who has left, and what came back, is seen by the clients: both are asked.
 measure() {
   local said

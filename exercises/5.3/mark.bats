@@ -2,7 +2,6 @@
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2119,SC2120,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
 
-
 # Sends SIGUSR1 to this server alone and waits for one more line of statistics.
 ask() {
   local before i
