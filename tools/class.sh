@@ -9,7 +9,7 @@
 #
 # A file costs its own mark alone, whatever it does. What it may use:
 #
-#     time         MARK_LIMIT seconds a mark (30), and as much to compile
+#     time         MARK_LIMIT seconds a mark (60), and as much to compile
 #     processes    128, those of the marker among them (on Linux; elsewhere what is
 #                  left of the user's own limit)
 #     memory       1 GiB a server; on macOS, where ulimit -v does nothing, none
@@ -28,7 +28,7 @@ tree=$(pwd)
 CC=${CC:-cc}
 CFLAGS=${CFLAGS:--std=gnu99 -O2 -g -Wall -Wextra}
 export CC CFLAGS
-MARK_LIMIT=${MARK_LIMIT:-30}
+MARK_LIMIT=${MARK_LIMIT:-60}
 export MARK_LIMIT
 
 # How a mark is kept apart here: as root, as a user, or not at all.

@@ -10,7 +10,7 @@
 #
 # Of the environment: MINE, the folder of the student's files (exercises/mine),
 # WORK, what is built (build/exercises/3.3), and CHECKS, a regular expression: those
-# checks alone. A mark ends after MARK_LIMIT seconds (30). exercises/README.md says
+# checks alone. A mark ends after MARK_LIMIT seconds (60). exercises/README.md says
 # what a class is limited to.
 # Exit status: 0 passed or done, 1 not yet, 2 a wrong call.
 set -u
@@ -19,7 +19,7 @@ cd "$(dirname "$0")/.." || exit 2
 CC=${CC:-cc}
 CFLAGS=${CFLAGS:--std=gnu99 -O2 -g -Wall -Wextra}
 MINE=${MINE:-exercises/mine}
-MARK_LIMIT=${MARK_LIMIT:-30}
+MARK_LIMIT=${MARK_LIMIT:-60}
 
 say_usage() {
   sed -n '4,9s/^# *//p' "$0" >&2

@@ -10,7 +10,11 @@ now() { "$ROOT/build/talk" clock; }
 stamped() { # NAME
   local name=$BATS_FILE_TMPDIR/$1 i
   mkfifo "$name.fifo"
-  while IFS= read -r line; do echo "$(now) $line"; done <"$name.fifo" >"$name" 3>&- &
+  {
+    # One that says quiet without end is heard for fifty lines.
+    for ((i = 0; i < 50; i++)); do IFS= read -r line && echo "$(now) $line"; done >"$name"
+    cat >/dev/null
+  } <"$name.fifo" 3>&- &
   now >"$name.began"
   LOG=$name.fifo ERRORS=$name.errors launch "$PROGRAM" 0
   pids="$pids $server"
@@ -41,7 +45,7 @@ setup_file() {
   talks="$talks $!"
   until [ "$(grep -c quiet "$BATS_FILE_TMPDIR/alone")" -ge 2 ] ||
     awk -v now="$(now)" '{ exit now < $1 + 13 }' "$BATS_FILE_TMPDIR/alone.began"; do
-    sleep 0.02
+    sleep 0.1
   done
   for pid in $talks; do wait "$pid" || true; done
   # What the server and the reader of its log still have to say.
@@ -54,7 +58,8 @@ setup_file() {
 
 # The seconds from a moment to each "quiet".
 quiet_after() { # NAME MOMENT
-  awk 'NR == FNR { from = $1; next } / quiet$/ { printf "%s%.2f", s, $1 - from; s = " " }' \
+  awk 'NR == FNR { from = $1; next }
+    / quiet$/ && n++ < 6 { printf "%s%.2f", s, $1 - from; s = " " } END { if (n > 6) printf " ..." }' \
     "$BATS_FILE_TMPDIR/$1.$2" "$BATS_FILE_TMPDIR/$1"
 }
 

@@ -6,7 +6,8 @@ load ../lib/mark
 
 @test "stopped and continued, it serves on" {
   start "$STEP"
-  talk A open 1 echo 1 run 'halt; go_on' echo 1 run 'halt; go_on; halt; go_on' B open 1 echo 10 A echo 1
+  talk A open 1 echo 1 run 'halt_asleep; go_on' echo 1 run 'halt_asleep; go_on; halt_asleep; go_on' \
+    B open 1 echo 10 A echo 1
 }
 
 @test "another error ends it, with a message" {

@@ -30,7 +30,7 @@
   if (/^# *\(?(in test file|from function|in file) / || /^# *`.*' failed/)
     next
   if (++lines <= 24)
-    print "           " substr($0, 3)
+    print "           " substr($0, 3, 300) (length($0) > 302 ? " ..." : "")
 }
 END {
   # setup_file failed: bats says no more than that.

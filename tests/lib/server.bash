@@ -200,9 +200,12 @@ in_order() {
 
 # For `run` in a script of talk.
 wait_for_line() {
-  local i
+  local i state
   for ((i = 0; i < 1000; i++)); do
+    state=$(ps -o state= -p "$server")
     grep -q -e "$1" "$LOG" "$ERRORS" && return 0
+    # It has ended, and had before this look: there comes no more.
+    case $state in Z* | '') break ;; esac
     sleep 0.01
   done
   echo "no line like '$1'"
