@@ -13,7 +13,7 @@ export -f runs
 
 # Children of a server that has been killed serve on; their clients are gone.
 teardown() {
-  end_clean
+  end_check
   wait_until runs 0 >/dev/null || told 'all clients have left' 'no process' "$(processes)"
 }
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
-LIMIT=${LIMIT:-5} # a mark that fails waits often
 load ../lib/mark
 
 # Servers with small send buffers, so that output has to be kept: one traced, one

@@ -1,6 +1,5 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
-LIMIT=${LIMIT:-5} # a mark that fails waits often
 load ../lib/mark
 
 # Servers with small send buffers: what a client does not read is soon kept.
@@ -11,7 +10,7 @@ setup_file() {
 }
 
 setup() {
-  start_clean
+  begin_check
   nl='
 '
   # 60 lines of 1000 bytes; lines of 1024, of 1025, and 5000 bytes without an end.

@@ -52,11 +52,12 @@ old_has_ended() {
 }
 
 setup() {
-  start_clean
+  begin_check
   complaints_allowed=1
 }
 teardown() {
   local pid
+  note_failure
   for pid in $(processes); do kill -KILL "$pid" 2>/dev/null || true; done
   [ -z "$server" ] || wait "$server" 2>/dev/null || true
 }

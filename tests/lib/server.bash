@@ -200,8 +200,8 @@ in_order() {
 
 # For `run` in a script of talk.
 wait_for_line() {
-  local i state
-  for ((i = 0; i < 1000; i++)); do
+  local state end=$((SECONDS + ${LIMIT:-20}))
+  while [ $SECONDS -lt $end ]; do
     state=$(ps -o state= -p "$server")
     grep -q -e "$1" "$LOG" "$ERRORS" && return 0
     # It has ended, and had before this look: there comes no more.

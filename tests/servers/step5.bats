@@ -198,6 +198,8 @@ check_stop() { # SIGNAL
   all_read_is_sent 5 INT eof
   equal "$ended_with" 0
   equal "$arrived" "$taken"
+  # The end came when the rest was sent, and not at the deadline.
+  log_has 1 " closed, $taken bytes"
 }
 
 # close() with bytes unread would send a reset.
@@ -215,6 +217,7 @@ check_stop() { # SIGNAL
     put 100000 eof
   ended
   equal "$ended_with" 0
+  log_has 1 ' closed, 1 bytes'
 }
 
 @test "step 5: a stopping server accepts nobody" {
