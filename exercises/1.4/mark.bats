@@ -27,6 +27,11 @@ teardown() {
 }
 
 # Halted only when it sleeps: between fork() and close() it has the client, too.
+@test "a hundred are served, too" {
+  start "$STEP"
+  talk A open 100 echo 100 shut eof
+}
+
 @test "ten leave at once, and no zombie is left" {
   start "$STEP"
   talk A open 10 echo 10 run halt_asleep A shut eof close run go_on
@@ -43,20 +48,31 @@ teardown() {
 }
 
 # A killed process has closed all when it is a zombie, not before.
-kill_parent() {
+kill_parent() { # SIGNAL
   local i
-  kill -KILL "$server"
+  kill "-$1" "$server"
   for ((i = 0; i < 400; i++)); do
     case $(ps -o stat= -p "$server") in Z* | '') return 0 ;; esac
     sleep 0.01
   done
 }
+# Two can have a port, with SO_REUSEPORT: then each gets some of the clients.
+nobody_listens() {
+  local end=$((SECONDS + 3))
+  while [ $SECONDS -lt $end ]; do
+    [ -n "$(listens_at)" ] || return 0
+    sleep 0.05
+  done
+  echo 'somebody still listens at the port'
+  return 1
+}
 start_another() {
   local i other
+  rm -f "$LOG.again"
   "$PROGRAM" "$port" >"$LOG.again" 2>&1 &
   other=$!
   for ((i = 0; i < 400; i++)); do
-    [ ! -s "$LOG.again" ] || break
+    [ -s "$LOG.again" ] && break
     sleep 0.01
   done
   kill -KILL $other 2>/dev/null
@@ -64,28 +80,31 @@ start_another() {
   grep -q '^listening' "$LOG.again" || cat "$LOG.again" >&2
   grep -q '^listening' "$LOG.again"
 }
-export -f kill_parent start_another
+export -f kill_parent nobody_listens listens_at start_another
 
 @test "when the parent is killed, the port is free" {
-  start "$STEP"
-  talk A open 1 echo 1 run kill_parent run start_another echo 5 shut eof
-  ended
+  local signal
+  for signal in KILL TERM; do
+    start "$STEP"
+    talk A open 1 echo 1 run "kill_parent $signal" echo 5 run nobody_listens run start_another echo 5 shut eof
+    ended
+  done
 }
 
-@test "fork() fails once, and the next client is served" {
+@test "fork() fails now and then, and the next client is served" {
   # shellcheck disable=SC2046,SC2086 # words
   ${CC:-cc} $CFLAGS -include "$BATS_TEST_DIRNAME/fork-fails.h" -o "$BATS_TEST_TMPDIR/fails" "$WORK/server.c"
   complaints_allowed=1
   launch "$BATS_TEST_TMPDIR/fails" 0
   listening
-  talk A open 1 end any B open 1 echo 1000 shut eof
+  talk A open 1 end any B open 1 echo 1000 C open 1 end any D open 1 echo 10 shut eof B echo 1 shut eof
 }
 
 @test "each client has its lines in the log" {
   start "$STEP"
   talk A open 1 echo 10 B open 1 echo 2000 C open 1 D open 1 echo 300 A shut eof D reset C shut eof B shut eof
   wait_until log_has 4 ' bytes echoed' >/dev/null || true
-  is "$(sed 's/^client [0-9]*/client N/' "$LOG" | sed 1d | sort | paste -s -d / -)" \
+  is "$(sed 's/^client [0-9][0-9]\{0,1\} /client N /' "$LOG" | sed 1d | sort | paste -s -d / -)" \
     "$(printf 'client N %s bytes echoed\n' 'closed, 0' 'closed, 10' 'closed, 2000' 'reset, 300' |
       cat - <(yes 'client N connected' | head -n 4) | sort | paste -s -d / -)" \
     'clients of 0, 10 and 2000 bytes leave, one of 300 is reset; the lines, sorted'

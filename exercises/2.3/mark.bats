@@ -28,11 +28,14 @@ stamped() { # NAME
   return 1
 }
 
-# Three servers at once, since it takes time: one is left alone, one is sent a
-# byte now and then, to one clients come, and leave, without a word.
+# Five servers at once, since it takes time: one is left alone; so is one with a select()
+# that is strict; one is sent a byte now and then; to one clients come, and leave,
+# without a word; one sleeps in send(), and a client comes meanwhile.
 setup_file() {
   local pids='' talks='' pid i
   export moment="$ROOT/build/talk clock >$BATS_FILE_TMPDIR"
+  compiled strict plain -include "$BATS_TEST_DIRNAME/select-strict.h"
+  PROGRAM=$WORK/strict/${PROGRAM##*/} stamped strict || return 1
   stamped alone || return 1
   stamped spoken || return 1
   "$ROOT/build/talk" -t 20 "$port" A open 1 every 800 1 6400 run "$moment/spoken.last" echo 1 \
@@ -40,8 +43,12 @@ setup_file() {
     >"$BATS_FILE_TMPDIR/spoken.said" 2>&1 3>&- &
   talks=$!
   stamped visited || return 1
-  "$ROOT/build/talk" -t 20 "$port" A open 1 pause 3000 close pause 3000 B open 1 pause 3000 \
-    run "$moment/visited.last" >"$BATS_FILE_TMPDIR/visited.said" 2>&1 3>&- &
+  "$ROOT/build/talk" -t 20 "$port" A open 1 pause 2800 close pause 2800 B open 1 pause 2800 \
+    reset pause 2800 run "$moment/visited.last" >"$BATS_FILE_TMPDIR/visited.said" 2>&1 3>&- &
+  talks="$talks $!"
+  stamped held || return 1
+  "$ROOT/build/talk" -t 20 "$port" buffer 4096 A open 1 fill pause 5200 B open 1 \
+    A rest B echo 1 run "$moment/held.last" >"$BATS_FILE_TMPDIR/held.said" 2>&1 3>&- &
   talks="$talks $!"
   until [ "$(grep -c quiet "$BATS_FILE_TMPDIR/alone")" -ge 2 ] ||
     awk -v now="$(now)" '{ exit now < $1 + 13 }' "$BATS_FILE_TMPDIR/alone.began"; do
@@ -84,10 +91,23 @@ quiet_after() { # NAME MOMENT
 @test "clients that come, or leave, without a word break the silence" {
   is "$(cat "$BATS_FILE_TMPDIR/visited.said")" '' 'build/talk PORT A open 1 pause 3000 close'
   is "$(quiet_after visited last | tr ' ' '\n' | grep -c '^-' || true)" 0 \
-    'a client comes; after 3 seconds it leaves; after 3 another one comes; 3 more pass: lines quiet meanwhile'
+    'a client comes; after 2.8 seconds it leaves; after 2.8 another one comes; after 2.8 it is reset; 2.8 more pass: lines quiet meanwhile'
 }
 
-# On Linux a stop and a go do not make select() fail.
+@test "a client that comes while the server sleeps in send() breaks the silence" {
+  is "$(cat "$BATS_FILE_TMPDIR/held.said")" '' 'build/talk PORT buffer 4096 A open 1 fill pause 5200 B open 1 A rest B echo 1'
+  is "$(quiet_after held last | tr ' ' '\n' | grep -c '^-' || true)" 0 \
+    'a client does not read for 5 seconds; another one comes; the first reads: lines quiet until all is read'
+}
+
+@test "select() gets a time that POSIX allows, and is not asked again and again" {
+  local seen
+  is "$(cat "$BATS_FILE_TMPDIR/strict.errors")" '' 'nobody connects, with a select() that is strict; stderr'
+  seen=$(quiet_after strict began)
+  awk '{ exit !($1 > 4.99 && $1 < 7) }' <<<"$seen " ||
+    told 'nobody connects, with a select() that is strict' 'quiet after 5 seconds' "after ${seen:-none} seconds"
+}
+
 @test "a signal that interrupts select() is no silence, and no end" {
   variant interrupted '' -include "$BATS_TEST_DIRNAME/select-fails.h"
   start "$STEP"
@@ -98,7 +118,7 @@ quiet_after() { # NAME MOMENT
 @test "other lines are as they were" {
   is "$(sed 's/^[0-9.]* //; s/[0-9][0-9]* bytes/N bytes/; /^quiet$/d' "$BATS_FILE_TMPDIR/spoken" | sed -n '2,$p' | paste -s -d / -)" \
     'client 4 connected/client 4 closed, N bytes echoed' 'a client connects and leaves'
-  is "$(cat "$BATS_FILE_TMPDIR"/*.errors)" '' 'stderr, all the time'
+  is "$(cat "$BATS_FILE_TMPDIR"/{alone,spoken,visited,held}.errors)" '' 'stderr, all the time'
 }
 
 @test "each client gets exactly its bytes" { echoes_all; }

@@ -26,6 +26,23 @@ load ../lib/mark
   talk A open $n echo 1 B open $n echo 10 A echo 1 B shut eof A shut eof
 }
 
+# An entry behind the end may find room in what malloc() gives more than is asked for.
+@test "2,100 clients, and no memory is touched that is not its own" {
+  need_descriptors 2200
+  start_sanitized
+  talk A open 1 B open 2098 echo 1 A echo 1 C open 1 echo 1 B shut eof A echo 1 C echo 1 A shut eof
+  is_sane
+}
+
+# A static array would be of this size, or a larger one. Where size(1) counts as on Linux.
+@test "no array has a fixed size" {
+  local bytes
+  bytes=$(size "$PROGRAM" 2>/dev/null | awk 'NR == 1 && $2 == "data" && $3 == "bss" { known = 1 } NR == 2 && known { print $2 + $3 }')
+  [ -n "$bytes" ] || skip 'needs size(1), of binutils'
+  [ "$bytes" -lt $((65536 + 32768)) ] || told 'size(1) of your server' \
+    'data and bss: 65536 bytes for the buffer, and not many more' "$bytes bytes"
+}
+
 @test "each has its own total, whoever leaves" {
   start "$STEP"
   talk A open 1 echo 10 B open 1 echo 200 C open 1 echo 3000 D open 1 echo 40000 \
@@ -50,6 +67,24 @@ load ../lib/mark
     all+=(A open 10 echo 1 shut eof close B open 10 echo 1 reset C open 10 echo 1 close)
   done
   talk "${all[@]}"
+}
+
+# So the empty place is never the last one. In the end, as many as may be.
+@test "one comes before one leaves, 60 times, and the array does not grow" {
+  local all=(A open 1) i
+  start_with_limit 40 "$STEP"
+  for ((i = 0; i < 30; i++)); do
+    all+=(B open 1 echo 1 A close A open 1 echo 1 B close)
+  done
+  talk "${all[@]}" C open 32 echo 1 shut eof >"$LOG.talk" ||
+    told 'at most 40 descriptors; one stays, 60 times another one comes and that one leaves; then 33 at once'       'all are served' "$(tail -n 1 "$LOG.talk"; cat "$ERRORS")"
+}
+
+# On Linux a stop and a go do not make poll() fail.
+@test "a signal that interrupts poll() is no event, and no end" {
+  variant interrupted '' -include "$BATS_TEST_DIRNAME/poll-fails.h"
+  start "$STEP"
+  talk S open 1 A open 3 echo 5 S echo 1 A echo 1 shut eof B open 1 echo 70000 shut eof S echo 1 shut eof
 }
 
 @test "each client gets exactly its bytes" { echoes_all; }

@@ -49,7 +49,8 @@ static int faulty_kevent(int kq, const struct kevent *changes, int n,
     if (failed == 0)
         return kevent(kq, changes, n, events, room, timeout);
     if (receipts)
-        more = kevent(kq, passed, left, events + failed, room - failed, &at_once);
+        more =
+            kevent(kq, passed, left, events + failed, room - failed, &at_once);
     else
         kevent(kq, passed, left, NULL, 0, NULL);
     return failed + (more > 0 ? more : 0);
