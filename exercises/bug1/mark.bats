@@ -20,6 +20,13 @@ load ../lib/mark
   wait_until grep -q ' closed, 0 bytes' "$LOG"
 }
 
+@test "a client that resets its connection is not told as closed" {
+  start "$STEP"
+  talk A open 3 echo 5 reset
+  wait_until log_has 3 ' reset, 5 bytes echoed' >/dev/null ||
+    told 'three clients got 5 bytes and reset their connections' 'client N reset, 5 bytes echoed' "$(cat "$LOG")"
+}
+
 @test "each client gets exactly its bytes" { echoes_all; }
 @test "clients that reset do no harm" { survives_resets; }
 @test "nobody waits for a silent client" { serves_others_meanwhile; }

@@ -41,6 +41,24 @@ late() { # PROGRAM
   is "$ended_with" 0 'SIGTERM and room for six clients in one batch; the exit status'
 }
 
+# shutdown() of a connection that is lost fails, and closes the client there and then.
+@test "a signal in front of the batch, no freed memory is touched" {
+  start_sanitized
+  talk A open 6 echo 3 B open 2 echo 1 run 'halt; kill -TERM $server' A reset B put 4 close run go_on
+  ended
+  is "$ended_with" 0 'SIGTERM and the reset of six clients in one batch; the exit status (99: freed memory was touched)'
+}
+
+# The timer is hardly late: no gap in time tells that the server was halted.
+@test "halted until just beyond the idle time, no freed memory is touched" {
+  local i
+  start_sanitized 0 300
+  for i in 1 2 3 4; do
+    talk A open 5 echo 3 run halt pause 301 reset run go_on B open 1 echo 1 shut eof
+    is_sane
+  done
+}
+
 @test "who is silent too long leaves, and is not early" {
   start "$STEP" 0 500
   talk A open 3 echo 1 eof lasted 500 B open 1 echo 1 eof lasted 500
@@ -48,7 +66,7 @@ late() { # PROGRAM
 
 @test "each client gets exactly its bytes" { echoes_all; }
 @test "clients that reset do no harm" { survives_resets; }
-@test "nobody waits for a silent client" { serves_others_meanwhile; }
+@test "nobody waits for a silent client, or for one that does not read" { serves_others_meanwhile; }
 @test "each client gives its descriptor back" { gives_descriptors_back; }
 @test "it sleeps while nobody wants anything" { sleeps_at_rest; }
 @test "no memory is touched that is not its own" { is_sane_in_a_crowd; }

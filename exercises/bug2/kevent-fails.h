@@ -1,9 +1,19 @@
-/* The second subscription fails, as where the kernel has no memory. */
+/*
+ * The second subscription fails, or those from FIRST to LAST, counted from 0, as where
+ * the kernel has no memory.
+ */
 #include <sys/types.h>
 #include <sys/event.h>
 #include <sys/time.h>
 
 #include <errno.h>
+
+#ifndef FIRST
+#define FIRST 1
+#endif
+#ifndef LAST
+#define LAST 1
+#endif
 
 static int kevent_fails(int queue, const struct kevent *changes, int count,
                         struct kevent *events, int room,
@@ -12,7 +22,8 @@ static int kevent_fails(int queue, const struct kevent *changes, int count,
     static int subscriptions;
 
     if (count != 1 || changes->filter != EVFILT_READ ||
-        (changes->flags & EV_ADD) == 0 || subscriptions++ != 1)
+        (changes->flags & EV_ADD) == 0 || subscriptions++ < FIRST ||
+        subscriptions > LAST + 1)
         return kevent(queue, changes, count, events, room, timeout);
     if (room > 0) {
         *events = *changes;

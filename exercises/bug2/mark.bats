@@ -21,6 +21,23 @@ load ../lib/mark
   talk A open 1 end any B open 2 echo 1000 shut eof
 }
 
+@test "thirty are refused, and their descriptors are free again" {
+  variant many '' -DLAST=30 -include "$BATS_TEST_DIRNAME/kevent-fails.h" || return 1
+  complaints_allowed=1
+  start_with_limit 20 "$STEP"
+  talk A open 30 end any B open 2 echo 1000 shut eof
+}
+
+@test "without a subscription to the listener it does not begin" {
+  variant deaf '' -DFIRST=0 -include "$BATS_TEST_DIRNAME/kevent-fails.h" || return 1
+  complaints_allowed=1
+  launch "$PROGRAM" 0
+  ended || told 'the first subscription failed: ENOMEM' 'it ends' 'it runs on, and hears nobody'
+  is "$ended_with" 1 'the first subscription failed: ENOMEM; the exit status'
+  grep -q 'Cannot allocate memory' "$ERRORS" ||
+    told 'the first subscription failed: ENOMEM' 'Cannot allocate memory' "$(cat "$ERRORS")"
+}
+
 @test "each client gets exactly its bytes" { echoes_all; }
 @test "clients that reset do no harm" { survives_resets; }
 @test "nobody waits for a silent client" { serves_others_meanwhile; }

@@ -27,9 +27,29 @@ full_then_one_more() {
   ! grep -q ' idle, ' "$LOG" || told 'more clients came than it has descriptors' 'the idle time is a minute' "$(grep ' idle, ' "$LOG" | head -n 1)"
 }
 
+# One more comes when nobody has a place and the time of all is up: the event of the
+# listener stands in front of theirs.
+@test "out of descriptors beyond the idle time, who has spoken is answered" {
+  command -v prlimit >/dev/null || skip 'needs prlimit, which Linux has'
+  start_sanitized 0 1000
+  talk A open 12 echo 1 run 'halt; prlimit --pid "$server" --nofile=4:' pause 1100 C open 1 A put 9 \
+    run go_on A rest
+  is_sane
+}
+
+@test "out of descriptors it sleeps" {
+  complaints_allowed=1
+  start_with_limit 20 "$STEP"
+  talk A open 1 echo 1 shut eof B open 30 run 'wait_for_line accept:' \
+    run 'sleeps "30 clients have come, 20 descriptors are allowed"'
+}
+
+@test "out of descriptors, who waits is served when another one leaves" { check_next_when_one_leaves; }
+@test "out of descriptors, it tries again by itself" { check_tries_again; }
+
 @test "each client gets exactly its bytes" { echoes_all; }
 @test "clients that reset do no harm" { survives_resets; }
-@test "nobody waits for a silent client" { serves_others_meanwhile; }
+@test "nobody waits for a silent client, or for one that does not read" { serves_others_meanwhile; }
 @test "each client gives its descriptor back" { gives_descriptors_back; }
 @test "it sleeps while nobody wants anything" { sleeps_at_rest; }
 @test "no memory is touched that is not its own" { is_sane_in_a_crowd; }

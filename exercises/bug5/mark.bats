@@ -14,9 +14,16 @@ load ../lib/mark
   talk A open 2 put 1 rest B open 1 run halt A pour 1000000 B put 10 run go_on B rest A rest shut eof
 }
 
+# The buffers have grown by then: a bounded number of rounds leaves some.
+@test "what waits together after many megabytes" {
+  start "$STEP"
+  talk A open 1 echo 8000000 echo 8000000 echo 8000000 run halt pour 2600000 pause 100 run go_on rest echo 1 \
+    shut eof
+}
+
 @test "each client gets exactly its bytes" { echoes_all; }
 @test "clients that reset do no harm" { survives_resets; }
-@test "nobody waits for a silent client" { serves_others_meanwhile; }
+@test "nobody waits for a silent client, or for one that does not read" { serves_others_meanwhile; }
 @test "each client gives its descriptor back" { gives_descriptors_back; }
 @test "it sleeps while nobody wants anything" { sleeps_at_rest; }
 @test "no memory is touched that is not its own" { is_sane_in_a_crowd; }

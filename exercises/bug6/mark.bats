@@ -2,6 +2,8 @@
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2119,SC2120,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
 
+setup_file() { compiled small sanitized -include "$BATS_TEST_DIRNAME/../lib/small-buffers.h"; }
+
 @test "it compiles without a warning" { compiles_without_warning; }
 
 @test "a slow client has got everything: the server sleeps" {
@@ -30,9 +32,17 @@ export -f spins_beside_it
   talk buffer 4096 A open 2 fill rest fill rest run spins_beside_it fill shut rest eof
 }
 
+# The end comes with the last room: no second event may be left for a client that is closed.
+@test "a slow client that ends, no freed memory is touched" {
+  start_compiled small
+  talk buffer 4096 A open 5 put 60000 shut rest eof B open 5 put 60000 rest run halt_asleep put 9 reset run go_on \
+    C open 1 echo 1 shut eof
+  is_sane
+}
+
 @test "each client gets exactly its bytes" { echoes_all; }
 @test "clients that reset do no harm" { survives_resets; }
-@test "nobody waits for a silent client" { serves_others_meanwhile; }
+@test "nobody waits for a silent client, or for one that does not read" { serves_others_meanwhile; }
 @test "each client gives its descriptor back" { gives_descriptors_back; }
 @test "it sleeps while nobody wants anything" { sleeps_at_rest; }
 @test "no memory is touched that is not its own" { is_sane_in_a_crowd; }

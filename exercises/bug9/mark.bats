@@ -10,6 +10,12 @@ load ../lib/mark
     B open 1 echo 10 A echo 1
 }
 
+# Each time it sleeps again, and nothing else happens: as often as one likes.
+@test "stopped and continued six times in one sleep, it serves on" {
+  start "$STEP"
+  talk A open 1 echo 1 run 'for _ in 1 2 3 4 5 6; do halt_asleep && go_on; done' echo 1
+}
+
 @test "another error ends it, with a message" {
   variant fails '' -include "$BATS_TEST_DIRNAME/kevent-fails.h" || return 1
   complaints_allowed=1

@@ -161,11 +161,14 @@ survives_resets() {
     C open 1 pour 100000 close D open 1 echo 70000 shut eof
 }
 
-# For steps 2 to 5: nobody waits for one that says nothing.
+# For steps 2 to 5: nobody waits for one that says nothing; in steps 4 and 5 not for
+# one that does not read either, while it is full and after it.
 serves_others_meanwhile() {
   start "$STEP"
   talk S open 1 A open 1 echo 5 B open 1 echo 7000 C open 10 echo 100 A echo 1 shut eof \
     B echo 1 shut eof
+  [ "$STEP" -lt 4 ] || talk buffer 4096 S open 2 fill A open 3 echo 5 echo 70000 B open 1 echo 1 \
+    shut eof A shut eof S rest
 }
 
 # Open descriptors of the server.
