@@ -48,8 +48,9 @@
  *    the epoll set. Once it has shown up often enough the set is rebuilt; that
  *    repeats a pending EV_CLEAR event, and ends a nesting of this kqueue in
  *    another. If the number is another file within 10 ms, not yet given to
- *    EV_ADD and with bytes waiting, READ may say so with the old udata. Without
- *    a free descriptor the set stays, and kevent() looks every 10 ms.
+ *    EV_ADD and with bytes waiting (WRITE: with room), an event may say so with
+ *    the old udata. Without a free descriptor the set stays, and kevent() looks
+ *    every 10 ms.
  *  - Timers so long that FreeBSD's arithmetic wraps wait. NOTE_ABSTIME is
  *    converted once: later steps of the clock do not move it. A bad value when
  *    a timer is added again is EINVAL at once. No limit on their number.

@@ -10,6 +10,7 @@
 # The first line of a patch says which promise it breaks, and which test sees it:
 #
 #     # a time-out is never early | tests/servers/step5.bats: step 5: no client ...
+#     # EV_CLEAR: accept() wakes | tests/kqueue/conformance/read-listener.c: read_...
 #
 # Each is planted in a copy of the tree (below build/mutants); the test must
 # become red there. JOBS at once (2; with FULL 1). A line for each, and the last
@@ -51,7 +52,10 @@ plant() { # PATCH
     verdict=
     [ -n "$test" ] || verdict='is not seen by any test'
   else
-    (cd "$tree" && bats --tap -f "$(only "$test")" "$file") >"$tap" 2>&1
+    case $file in
+    *.c) (cd "$tree" && grep -q "^TEST($test)" "$file" && build/kqueue_test "$test") ;;
+    *) (cd "$tree" && bats --tap -f "$(only "$test")" "$file") ;;
+    esac >"$tap" 2>&1
     verdict=
     grep -q '^not ok' "$tap" || verdict="is not seen by $file: $test"
     grep -q '^1\.\.1$' "$tap" || verdict="names no test: $file: $test"

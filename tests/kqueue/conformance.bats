@@ -41,6 +41,18 @@ group() {
 @test "kqueue: close() without EV_DELETE" { group build/kqueue_test close_; }
 @test "kqueue: threads" { group build/kqueue_test thread_; }
 
+# The layer asks less until a process has forked, and each test above is a child.
+@test "kqueue: close() with a dup, in a process that has not forked" {
+  local name
+  for name in $(build/kqueue_test -l | grep '^close_with_'); do
+    run build/kqueue_test -1 "$name"
+    [ "$status" -eq 0 ] || [ "$status" -eq 77 ] || { # 77: skipped
+      echo "$name: $output"
+      return 1
+    }
+  done
+}
+
 @test "kqueue: no test is outside these groups" {
   local groups='wait|change|read|write|timer|signal|user|queue|close|thread'
   run -0 build/kqueue_test -l

@@ -215,6 +215,22 @@ TEST(change_dispatch)
     EACH_KIND(kind, fd, dispatch_one);
 }
 
+TEST(change_dispatch_clear)
+{
+    int kq = queue(), fd[2];
+
+    only_on(FREEBSD | LINUX, "EV_CLEAR wins on NetBSD; the others: not read");
+    unix_pair(fd);
+    CHANGE(kq, fd[0], EVFILT_READ, EV_ADD | EV_CLEAR | EV_DISPATCH, 0, 0);
+    put(fd[1], 1);
+    EXPECT_EVENT(kq, fd[0], EVFILT_READ, 0, 1);
+    put(fd[1], 1);
+    EXPECT_SILENCE(kq);
+    CHANGE(kq, fd[0], EVFILT_READ, EV_ENABLE, 0, 0);
+    EXPECT_EVENT(kq, fd[0], EVFILT_READ, 0, 2);
+    EXPECT_SILENCE(kq);
+}
+
 TEST(change_two_queues)
 {
     int one = queue(), two = queue(), fd[2];

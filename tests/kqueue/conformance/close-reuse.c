@@ -206,3 +206,28 @@ TEST(close_reuse_for_a_file)
     take(a[0], 3);
     EXPECT_SILENCE(kq);
 }
+
+/* An old knote of one filter must not take the new one of the other along. */
+TEST(close_reuse_one_after_the_other)
+{
+    int kq = queue(), a[2], b[2], i;
+
+    for (i = 0; i < 2; i++) {
+        filter_t old = (filter_t)(i ? EVFILT_WRITE : EVFILT_READ);
+        filter_t other = (filter_t)(i ? EVFILT_READ : EVFILT_WRITE);
+
+        unix_pair(a);
+        CHANGE(kq, a[0], old, EV_ADD, 0, 0);
+        SYS(close(a[0]));
+        unix_pair(b);
+        CHECK_EQUAL(b[0], a[0]);
+        CHANGE(kq, b[0], other, EV_ADD | EV_DISABLE, 0, 0);
+        CHANGE(kq, b[0], old, EV_ADD | EV_DISABLE, 0, 0);
+        put(b[1], 1);
+        CHANGE(kq, b[0], other, EV_ENABLE, 0, 0);
+        EXPECT_EVENT(kq, b[0], other, 0, SOME);
+        SYS(close(a[1]));
+        SYS(close(b[0]));
+        SYS(close(b[1]));
+    }
+}

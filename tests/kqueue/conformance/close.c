@@ -312,3 +312,28 @@ TEST(close_with_a_child_reused)
     stop_child(child[0]);
     stop_child(child[1]);
 }
+
+/* What a descriptor leaves behind must not cost the queue its other events. */
+TEST(close_with_a_dup_leaves_other_filters)
+{
+    int kq = queue(), a[2], b[2], i;
+
+    need_user();
+    unix_pair(a);
+    unix_pair(b);
+    CHANGE(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 500);
+    CHANGE(kq, 2, EVFILT_USER, EV_ADD, 0, 0);
+    CHANGE(kq, a[0], EVFILT_READ, EV_ADD, 0, 0);
+    CHANGE(kq, a[0], EVFILT_WRITE, EV_ADD, 0, 0);
+    SYS(dup(a[0]));
+    SYS(close(a[0]));
+    put(a[1], 1);
+    TRIGGER(kq, 2);
+    for (i = 0; i < 64; i++)
+        EXPECT_EVENT(kq, 2, EVFILT_USER, 0, 0);
+    CHANGE(kq, 2, EVFILT_USER, EV_DELETE, 0, 0);
+    EXPECT_EVENT(kq, 1, EVFILT_TIMER, 0, 1);
+    CHANGE(kq, b[0], EVFILT_WRITE, EV_ADD | EV_ONESHOT, 0, 0);
+    EXPECT_EVENT(kq, b[0], EVFILT_WRITE, 0, SOME);
+    EXPECT_SILENCE(kq);
+}

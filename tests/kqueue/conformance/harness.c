@@ -1,12 +1,15 @@
 /*
  *     kqueue_test            run every test, print TAP
  *     kqueue_test NAME...    run these; a name that ends in '_' is a group
+ *     kqueue_test -1 NAME    run this one without fork(): for a debugger, and
+ *                            for what the layer does until a process has forked
  *     kqueue_test -l         list the names
  */
 #include "harness.h"
 
 /* What a test's process has to say, read by its parent. Shared memory: it
-   takes no descriptor, and grandchildren cannot keep it open. */
+   takes no descriptor, and grandchildren cannot keep it open. NULL: there is no
+   parent, it is said at once. */
 static char *report;
 enum { REPORT_SIZE = 4096 };
 
@@ -29,8 +32,14 @@ void add_test(const char *name, test_function *run)
 
 static void say(const char *format, va_list list)
 {
-    size_t used = strlen(report);
+    size_t used;
 
+    if (report == NULL) {
+        vprintf(format, list);
+        fflush(stdout);
+        return;
+    }
+    used = strlen(report);
     vsnprintf(report + used, REPORT_SIZE - used, format, list);
 }
 
@@ -59,7 +68,8 @@ void fail(const char *file, int line, const char *format, ...)
 
 void skip(const char *reason)
 {
-    report[0] = '\0';
+    if (report != NULL)
+        report[0] = '\0';
     note("%s", reason);
     exit(SKIPPED);
 }
@@ -134,6 +144,14 @@ int64_t cpu_ns(void)
                1000;
 }
 
+static void run_here(const struct test *test)
+{
+    alarm(TEST_LIMIT);
+    signal(SIGPIPE, SIG_IGN);
+    test->run();
+    exit(PASSED);
+}
+
 /* One test, in a process of its own. */
 static bool run_test(int number, const struct test *test)
 {
@@ -148,12 +166,8 @@ static bool run_test(int number, const struct test *test)
                strerror(errno));
         return false;
     }
-    if (child == 0) {
-        alarm(TEST_LIMIT);
-        signal(SIGPIPE, SIG_IGN);
-        test->run();
-        exit(PASSED);
-    }
+    if (child == 0)
+        run_here(test);
     while (waitpid(child, &status, 0) == -1 && errno == EINTR)
         continue;
     if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) {
@@ -203,7 +217,7 @@ static void usage(char *const names[])
         if (j == count_of_tests) {
             fprintf(stderr,
                     "kqueue_test: no test is called %s\n"
-                    "usage: kqueue_test [-l | NAME...]\n",
+                    "usage: kqueue_test [-l | -1 NAME | NAME...]\n",
                     names[i]);
             exit(2);
         }
@@ -218,6 +232,12 @@ int main(int argc, char *argv[])
         for (i = 0; i < count_of_tests; i++)
             puts(tests[i].name);
         return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "-1") == 0) {
+        usage(argv + 2);
+        for (i = 0; i < count_of_tests; i++)
+            if (strcmp(argv[2], tests[i].name) == 0)
+                run_here(&tests[i]);
     }
     usage(argv + 1);
     report = mmap(NULL, REPORT_SIZE, PROT_READ | PROT_WRITE,

@@ -31,6 +31,19 @@ TEST(read_growing_file)
     EXPECT_EVENT(kq, fd, EVFILT_READ, 0, 7);
 }
 
+/* EV_ADD asks again, also for what EV_CLEAR has told. */
+TEST(read_file_again)
+{
+    int kq = queue(), fd = regular_file(10);
+
+    CHANGE(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0);
+    EXPECT_EVENT(kq, fd, EVFILT_READ, 0, 10);
+    EXPECT_SILENCE(kq);
+    CHANGE(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0);
+    EXPECT_EVENT(kq, fd, EVFILT_READ, 0, 10);
+    EXPECT_SILENCE(kq);
+}
+
 TEST(read_file_and_socket)
 {
     int kq = queue(), file = regular_file(10), fd[2];

@@ -45,6 +45,8 @@ TEST(signal_counts)
         SYS(kill(getpid(), SIGUSR1));
     EXPECT_EVENT(kq, SIGUSR1, EVFILT_SIGNAL, 0, 3);
     EXPECT_SILENCE(kq);
+    SYS(kill(getpid(), SIGUSR1));
+    EXPECT_EVENT(kq, SIGUSR1, EVFILT_SIGNAL, 0, 1);
 }
 
 /* The handler runs too, as if there were no kqueue. */
@@ -422,4 +424,70 @@ TEST(signal_handler_that_resets)
     status = status_of(child);
     CHECK(WIFSIGNALED(status));
     CHECK_EQUAL(WTERMSIG(status), SIGUSR1);
+}
+
+/* A stop is a default action that the process outlives. The group is not an
+   orphan, which no SIGTSTP would stop: the parent is in the same session. */
+TEST(signal_stops_again)
+{
+    pid_t child = start_child();
+    int status, i;
+
+    if (child == 0) {
+        int kq = queue();
+        struct kevent ev;
+
+        SYS(setpgid(0, 0));
+        CHANGE(kq, SIGTSTP, EVFILT_SIGNAL, EV_ADD, 0, 0);
+        for (i = 0; i < 3; i++) {
+            kill(getpid(), SIGTSTP);
+            if (collect(kq, &ev, 1, 0) != 1 || ev.data != 1)
+                _exit(1);
+        }
+        _exit(0);
+    }
+    for (i = 0; i < 3; i++) {
+        SYS(waitpid(child, &status, WUNTRACED));
+        CHECK(WIFSTOPPED(status));
+        SYS(kill(child, SIGCONT));
+    }
+    status = status_of(child);
+    CHECK(WIFEXITED(status));
+    CHECK_EQUAL(WEXITSTATUS(status), 0);
+}
+
+/* A signal that is ignored ends no read(), watched or not. */
+TEST(signal_ignored_ends_no_read)
+{
+    int kq = queue(), pipes[2], i;
+    pid_t parent = getpid(), child;
+
+    handle(SIGUSR1, SIG_IGN);
+    CHANGE(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0);
+    SYS(pipe(pipes));
+    child = start_child();
+    if (child == 0) {
+        for (i = 0; i < 10; i++) {
+            nap(5 * MS);
+            kill(parent, SIGUSR1);
+        }
+        put(pipes[1], 1);
+        _exit(0);
+    }
+    take(pipes[0], 1);
+    CHECK_EQUAL(status_of(child), 0);
+    EXPECT_EVENT(kq, SIGUSR1, EVFILT_SIGNAL, 0, SOME);
+}
+
+/* A queue that was closed is no reason to touch errno between two lines. */
+TEST(signal_leaves_errno)
+{
+    int kq = queue();
+
+    handle(SIGUSR1, SIG_IGN);
+    CHANGE(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0);
+    SYS(close(kq));
+    errno = 0;
+    SYS(kill(getpid(), SIGUSR1));
+    CHECK_EQUAL(errno, 0);
 }

@@ -119,6 +119,22 @@ TEST(timer_order)
     EXPECT_SILENCE(kq);
 }
 
+/* The one that is deleted leaves a gap in whatever keeps them in order. */
+TEST(timer_order_after_delete)
+{
+    static const int added[] = {5, 1, 6, 3, 4, 7, 10, 9, 8, 2};
+    int kq = queue(), i;
+
+    for (i = 0; i < 10; i++)
+        CHANGE(kq, added[i], EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0,
+               added[i] * 20);
+    CHANGE(kq, 7, EVFILT_TIMER, EV_DELETE, 0, 0);
+    for (i = 1; i <= 10; i++)
+        if (i != 7)
+            EXPECT_EVENT(kq, i, EVFILT_TIMER, 0, 1);
+    EXPECT_SILENCE(kq);
+}
+
 TEST(timer_units)
 {
     static const struct {
@@ -322,15 +338,17 @@ TEST(timer_huge)
 
 TEST(timer_idents_are_any_number)
 {
-    static const uintptr_t idents[] = {0, 1, INT_MAX, UINTPTR_MAX,
-                                       UINTPTR_MAX - 1};
+    /* some are alike in their lower 32 bits */
+    static const uintptr_t idents[] = {
+        0,       1,           UINTPTR_MAX / 2 + 1, UINTPTR_MAX / 2 + 2,
+        INT_MAX, UINTPTR_MAX, UINTPTR_MAX - 1};
     int kq = queue();
     size_t i;
 
-    for (i = 0; i < 5; i++)
+    for (i = 0; i < 7; i++)
         CHANGE(kq, idents[i], EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0,
                (int)i * 20 + 20);
-    for (i = 0; i < 5; i++)
+    for (i = 0; i < 7; i++)
         EXPECT_EVENT(kq, idents[i], EVFILT_TIMER, 0, 1);
     EXPECT_SILENCE(kq);
 }

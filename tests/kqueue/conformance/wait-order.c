@@ -124,6 +124,34 @@ TEST(wait_round_robin_mixed)
     }
 }
 
+/* Nor does a crowd of one kind that could fill every list. */
+TEST(wait_full_list_keeps_writes)
+{
+    int room;
+
+    need_user();
+    for (room = 1; room <= 4; room++) {
+        int kq = queue(), fd[2], writes = 0, i, n, round;
+        struct kevent ev[4];
+
+        snprintf(context, sizeof context, "room for %d", room);
+        unix_pair(fd);
+        CHANGE(kq, fd[0], EVFILT_WRITE, EV_ADD, 0, 0);
+        for (i = 0; i < 6; i++) {
+            CHANGE(kq, i, EVFILT_USER, EV_ADD, 0, 0);
+            TRIGGER(kq, i);
+        }
+        for (round = 0; round < 20; round++) {
+            n = collect(kq, ev, room, LIMIT_MS * MS);
+            CHECK_EQUAL(n, room);
+            for (i = 0; i < n; i++)
+                writes += ev[i].filter == (filter_t)EVFILT_WRITE;
+        }
+        CHECK(writes >= 2);
+        SYS(close(kq));
+    }
+}
+
 static void one_slot(unsigned kind)
 {
     struct kevent a, b;
