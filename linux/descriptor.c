@@ -37,11 +37,11 @@ static int grow_table(struct kqueue *kq, int fd)
     if (fcntl(fd, F_GETFD) < 0)
         return EBADF; /* no table for numbers that nobody has */
     size_t size = need < 2 * have ? 2 * have : need + 16;
-    void *table = realloc(kq->table, size * sizeof(*kq->table));
+    void *table = realloc(kq->table, size * sizeof *kq->table);
     if (table == NULL)
         return ENOMEM;
     kq->table = table;
-    memset(kq->table + have, 0, (size - have) * sizeof(*kq->table));
+    memset(kq->table + have, 0, (size - have) * sizeof *kq->table);
     kq->table_size = size;
     return 0;
 }
@@ -50,7 +50,7 @@ static void forget(struct kqueue *kq, int fd, int which)
 {
     struct fd_knote *k = find(kq, fd, which);
     kq->registered[which] -= k->flags != 0;
-    memset(k, 0, sizeof(*k));
+    memset(k, 0, sizeof *k);
 }
 
 /* The number is closed, or another file: its knotes went with the old one. */
@@ -197,7 +197,7 @@ static void remember_listener(struct kqueue *kq, int fd, uint32_t generation,
         }
     if (kq->nlisteners == kq->listeners_size) {
         size_t size = 2 * kq->listeners_size + 4;
-        void *list = realloc(kq->listeners, size * sizeof(*kq->listeners));
+        void *list = realloc(kq->listeners, size * sizeof *kq->listeners);
         if (list == NULL)
             return;
         kq->listeners = list;
@@ -268,7 +268,7 @@ int kq_descriptor_event(struct kqueue *kq, const struct epoll_event *item,
         return note_stale(kq, which, item->data.u64);
     if (k->flags & EV_DISABLE)
         return 0;
-    memset(out, 0, sizeof(*out));
+    memset(out, 0, sizeof *out);
     int active = ready(kq, fd, which, k, item->events, out);
     if (active < 0) {
         forget_number(kq, fd);

@@ -121,8 +121,8 @@ static int translate(struct kqueue *kq, int which, int n, struct kevent *out,
     bool writes = false;
     for (; n > 0; n--) {
         struct epoll_event item; /* a copy: its memory is a kevent's */
-        memcpy(&item, (char *)(out + room) - (size_t)n * sizeof(item),
-               sizeof(item));
+        memcpy(&item, (char *)(out + room) - (size_t)n * sizeof item,
+               sizeof item);
         if (item.data.u64 == WRITE_SET)
             writes = true;
         else

@@ -139,7 +139,7 @@ void kq_remove_knote(struct kqueue *kq, struct knote *kn)
 static int add_knote(struct kqueue *kq, const struct kq_filter *filter,
                      const struct kevent *kev)
 {
-    struct knote *kn = calloc(1, sizeof(*kn));
+    struct knote *kn = calloc(1, sizeof *kn);
     if (kn == NULL)
         return ENOMEM;
     kn->filter = filter;

@@ -127,8 +127,8 @@ static void reset(struct kqueue *kq)
     kq->heap = NULL;
     kq->listeners = NULL;
     kq->table_size = kq->heap_size = kq->nlisteners = kq->listeners_size = 0;
-    memset(kq->registered, 0, sizeof(kq->registered));
-    memset(kq->suspect, 0, sizeof(kq->suspect));
+    memset(kq->registered, 0, sizeof kq->registered);
+    memset(kq->suspect, 0, sizeof kq->suspect);
     __atomic_store_n(&kq->asks, false, __ATOMIC_RELAXED);
     if (kq->epoch & 1)
         __atomic_store_n(&kq->epoch, kq->epoch + 1, __ATOMIC_RELEASE);
@@ -180,12 +180,12 @@ static int adopt(int fd)
 {
     struct kqueue *kq = kq_find(fd);
     if (kq == NULL) {
-        kq = calloc(1, sizeof(*kq));
+        kq = calloc(1, sizeof *kq);
         if (kq == NULL)
             return ENOMEM;
         pthread_mutex_init(&kq->lock, NULL);
         kq->fd = fd;
-        memset(kq->helper, -1, sizeof(kq->helper));
+        memset(kq->helper, -1, sizeof kq->helper);
         kq_list_init(&kq->ready);
         kq_list_init(&kq->files);
         kq_list_init(&kq->signal_knotes);

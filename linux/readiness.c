@@ -67,7 +67,7 @@ int kq_readable(struct fd_knote *k, int fd)
 {
     int n = 1;
     struct tcp_info info;
-    socklen_t len = sizeof(info);
+    socklen_t len = sizeof info;
     if (!kq_is_listener(k)) {
         if (ioctl(fd, FIONREAD, &n) == 0)
             return n;
@@ -130,7 +130,7 @@ int kq_read_ready(struct kqueue *kq, int fd, struct fd_knote *k,
 static int64_t writable(int fd, int64_t *capacity)
 {
     uint32_t m[16] = {0};
-    socklen_t len = sizeof(m);
+    socklen_t len = sizeof m;
     int64_t used = 0;
     int fill;
     *capacity = INT_MAX;
@@ -153,7 +153,7 @@ static int64_t writable(int fd, int64_t *capacity)
 static bool shut_for_writing(struct fd_knote *k, int fd)
 {
     struct tcp_info info;
-    socklen_t len = sizeof(info);
+    socklen_t len = sizeof info;
     if (kind_of(k, fd) == UNIX)
         return send(fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
                errno == EPIPE;

@@ -39,7 +39,7 @@ static void default_action(int sig)
         return;
     struct sigaction standard, ours;
     sigset_t this_one, before;
-    memset(&standard, 0, sizeof(standard)); /* SIG_DFL */
+    memset(&standard, 0, sizeof standard); /* SIG_DFL */
     sigaction(sig, &standard, &ours);
     raise(sig);
     sigemptyset(&this_one);

@@ -63,7 +63,7 @@ static int heap_insert(struct kqueue *kq, struct knote *kn)
 {
     if (kq->nheap == kq->heap_size) {
         size_t size = kq->heap_size ? 2 * kq->heap_size : 16;
-        void *heap = realloc(kq->heap, size * sizeof(*kq->heap));
+        void *heap = realloc(kq->heap, size * sizeof *kq->heap);
         if (heap == NULL)
             return ENOMEM;
         kq->heap = heap;
