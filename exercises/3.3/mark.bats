@@ -26,6 +26,14 @@ will_have() { # LINES DID
   will_have '4 of 10/4 of 6' '10 bytes that wait together, a buffer of 4 bytes'
   grep -q "^client $(sed -n 's/^client \([0-9]*\) connected/\1/p' "$LOG"): 4 of 10\$" "$LOG" ||
     told 'the line' 'client N: 4 of 10, with the number of the client' "$(grep ' of 10' "$LOG")"
+  is "$(sed -n 's/.* closed, //p' "$LOG")" '10 bytes echoed' 'the client ends its sending; its last line'
+}
+
+@test "recv() returns 3 of 10, and is interrupted" {
+  start_small -include "$BATS_TEST_DIRNAME/recv-short.h"
+  talk A open 1 run halt put 10 run go_on rest shut eof
+  wait_until grep -q ' closed, ' "$LOG"
+  is "$(lines)" '3 of 10/3 of 7/3 of 4' '10 bytes that wait together; recv() fails with EINTR, then returns 3, and so on'
 }
 
 @test "nothing is printed when all was read" {
@@ -53,9 +61,9 @@ will_have() { # LINES DID
 @test "bytes that came after the event are no reason for a line" {
   complaints_allowed=1
   start_small -include "$BATS_TEST_DIRNAME/recv-late.h"
-  talk A open 1 put 2 run 'wait_for_line "recv() is called"' put 2 rest shut eof
+  talk A open 1 put 2 run 'wait_for_line "recv() is called"' put 4 rest shut eof
   wait_until grep -q ' closed, ' "$LOG"
-  is "$(lines)" '' 'an event for 2 bytes; 2 more come before recv(), which returns 4'
+  is "$(lines)" '' 'an event for 2 bytes; 4 more come before recv(), which returns 4'
 }
 
 @test "a client that is reset causes no line with -1" {

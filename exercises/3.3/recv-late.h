@@ -1,5 +1,5 @@
 /*
- * The first recv() says so on stderr, and waits until four bytes are there, at most
+ * The first recv() says so on stderr, and waits until six bytes are there, at most
  * five seconds: more than the event has counted.
  */
 #include <sys/types.h>
@@ -15,7 +15,7 @@ static ssize_t recv_late(int fd, void *data, size_t size, int flags)
 
     if (calls++ == 0) {
         fprintf(stderr, "recv() is called\n");
-        for (int i = 0; i < 5000 && there < 4; i++) {
+        for (int i = 0; i < 5000 && there < 6; i++) {
             usleep(1000);
             if (ioctl(fd, FIONREAD, &there) < 0)
                 break;

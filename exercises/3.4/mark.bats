@@ -64,8 +64,40 @@ export -f ask asked will_say
 
 @test "one who asks and resets does no harm" {
   start_two
+  complaints_allowed=1
   talk A open 1 echo 1 run 'halt
     "$ROOT/build/talk" "$counting" X open 5 reset Y open 5 close && go_on && ask 1' echo 10 shut eof
+}
+
+@test "one who asks and stays keeps nobody waiting" {
+  start_two
+  exec 7<>"/dev/tcp/127.0.0.1/$counting"
+  read -r -t "$LIMIT" _ <&7 || told 'one asks, and does not close' 'a line' nothing
+  talk A open 1 echo 5 shut eof
+  exec 7>&-
+}
+
+@test "1100 clients" {
+  need_descriptors 1200
+  start_two
+  talk A open 1100 run 'will_say 1100'
+}
+
+@test "one that is refused is not counted" {
+  variant refused '' -include "$BATS_TEST_DIRNAME/../lib/refused.h"
+  start_two
+  complaints_allowed=1
+  talk A open 1 echo 1 B open 1 end any run 'ask 1' A echo 1
+}
+
+@test "out of descriptors it serves on" {
+  complaints_allowed=1
+  start_with_limit 16 "$STEP"
+  wait_until second_is_there >/dev/null
+  export counting
+  counting=$(second)
+  talk A open 20 run 'exec 7<>"/dev/tcp/127.0.0.1/$counting"; sleep 0.1' A reset run 'will_say 0' \
+    B open 1 echo 5
 }
 
 @test "each who asks gives its descriptor back" {
@@ -79,6 +111,8 @@ export -f ask asked will_say
     told 'ten have asked and left' "$before descriptors" "$(descriptors)"
 }
 
+# Both lines, or why not.
+two_or_over() { second_is_there || is_over; }
 @test "with a port given, the second is the next" {
   local first i
   # Below the ports that the system gives to clients, which may be used up.
@@ -86,10 +120,9 @@ export -f ask asked will_say
     first=$((10000 + RANDOM % 20000))
     complaints_allowed=1
     launch "$PROGRAM" "$first"
-    wait_until started
+    wait_until two_or_over >/dev/null || true
     ! grep -q 'in use' "$ERRORS" || { ended; continue; }
     listening
-    wait_until second_is_there >/dev/null || true
     is "$(second)" $((first + 1)) "step3 $first"
     return
   done

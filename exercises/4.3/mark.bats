@@ -75,10 +75,39 @@ log_says() {
   done
 }
 
+# The client waits untold, 2100 ms pass, and its block is sent in several pieces.
+@test "a long wait is told once, and its end though its beginning was not" {
+  local stopped now
+  start_short -DSTOPS_AT=5
+  run -0 talk A open 1 echo 10000 put 20000 \
+    run 'for i in {1..400}; do case $(ps -o state= -p $server) in *T*) break ;; esac; sleep 0.01; done
+      echo "$(waits) waits, $(goes_on) goes on"; sleep 2.1; kill -CONT $server' rest shut eof
+  stopped=$output
+  wait_until log_has 1 ' closed, ' >/dev/null
+  now="$(waits) waits, $(goes_on) goes on"
+  is "$now" "${stopped%%,*}, 2 goes on" "a second wait, of 2100 ms, began with $stopped"
+}
+
+@test "what came too early is not told later" {
+  start_short
+  run -0 talk A open 1 echo 10000 echo 10000 \
+    run 'settles; echo "$(waits) $(goes_on)"; sleep 2.1; echo "$(waits) $(goes_on)"'
+  is "${lines[1]}" "${lines[0]}" 'a client has waited twice in a second, and 2100 ms later; waits, goes on'
+}
+
+@test "one that is refused does not go on" {
+  start_short -DFAILS
+  complaints_allowed=1
+  talk A open 1 put 10000 rest shut eof
+  wait_until log_has 1 ' bytes echoed$' >/dev/null
+  ! sed '1,/ refused, /d' "$LOG" | grep -q 'goes on' ||
+    told 'the change that turns EVFILT_WRITE off has failed' 'no more of it behind "refused"' "$(tail -n 2 "$LOG")"
+}
+
 @test "each client has a second of its own" {
   start_short
-  talk A open 5 echo 10000
-  log_says 5 5 'five clients wait at the same time'
+  talk A open 70 echo 10000
+  log_says 70 70 '70 clients wait at the same time'
 }
 
 @test "a new client with a used number starts afresh" {
@@ -119,5 +148,12 @@ log_says() {
 @test "no memory is touched that is not its own" {
   is_sane_in_a_crowd
   talk buffer 4096 A open 3 fill reset B open 2 fill rest shut eof C open 1 fill shut reset
+  is_sane
+}
+
+@test "nor for a client with a number above 1024" {
+  need_descriptors 1200
+  start_sanitized
+  talk S open 1040 buffer 4096 A open 2 fill rest shut eof
   is_sane
 }

@@ -1,8 +1,9 @@
 /*
  * A kevent() that has no memory for some changes, and says so as kernels do: with an
  * entry in the eventlist for each, and no events beside them. In the environment,
- * FAILS=add: the third READ that is added, the listener's included; FAILS=keep: what
- * the first client wants whose output has to be kept, READ off and WRITE on.
+ * FAILS=add: the READ of the third descriptor, the listener being the first; FAILS=keep:
+ * what the first client wants whose output has to be kept, READ off and WRITE on;
+ * FAILS=late: the WRITE of the sixtieth client whose output has to be kept.
  */
 #include <sys/types.h>
 #include <sys/event.h>
@@ -13,15 +14,24 @@
 
 static int faulty_change(const struct kevent *k)
 {
-    static int added, failed;
-    static uintptr_t first;
+    static int added, failed, kept;
+    static uintptr_t first, seen[2];
 
-    if (strcmp(getenv("FAILS"), "add") == 0)
-        return k->filter == EVFILT_READ && (k->flags & EV_ADD) && ++added == 3;
+    if (strcmp(getenv("FAILS"), "add") == 0) {
+        if (k->filter != EVFILT_READ || !(k->flags & EV_ADD) || added == 3 ||
+            (added > 0 && k->ident == seen[0]) ||
+            (added > 1 && k->ident == seen[1]))
+            return 0;
+        if (added < 2)
+            seen[added] = k->ident;
+        return ++added == 3;
+    }
     if (!(k->filter == EVFILT_READ && (k->flags & (EV_DISABLE | EV_DELETE))) &&
         !(k->filter == EVFILT_WRITE && (k->flags & (EV_ADD | EV_ENABLE)) &&
           !(k->flags & EV_DISABLE)))
         return 0;
+    if (strcmp(getenv("FAILS"), "late") == 0)
+        return k->filter == EVFILT_WRITE && ++kept == 60;
     if (first == 0)
         first = k->ident;
     return k->ident == first && failed++ < 2;
@@ -37,7 +47,12 @@ static int faulty_kevent(int kq, const struct kevent *changes, int n,
 
     for (int i = 0; i < n && i < 4096; i++) {
         struct kevent k = changes[i];
-        if (failed < room && faulty_change(&k)) {
+        if (faulty_change(&k)) {
+            if (failed == room) { /* what is behind it is not made */
+                kevent(kq, passed, left, NULL, 0, NULL);
+                errno = ENOMEM;
+                return -1;
+            }
             k.flags = EV_ERROR;
             k.data = ENOMEM;
             events[failed++] = k;

@@ -9,6 +9,9 @@ setup_file() {
   # shellcheck disable=SC2086 # two words each
   compiled small-trace trace $small && compiled small sanitized $small &&
     compiled faulty sanitized $small $faulty
+  # The seconds stand still: only a client that leaves lets the server accept again.
+  printf '#include <time.h>\n#define time(unused) ((time_t)1)\n' >"$WORK/still.h"
+  compiled still plain -include "$WORK/still.h"
 }
 
 # Of the trace, from the first event on: what calls returned neither events nor that
@@ -37,9 +40,9 @@ calls() {
 
 @test "one kevent() a turn: each call waits" {
   start_compiled small-trace
-  talk run settles run halt buffer 4096 A open 20 run go_on run settles run halt A put 20000 run go_on \
+  talk run settles run halt buffer 4096 A open 100 run go_on run settles run halt A put 20000 run go_on \
     run settles A rest B open 1 echo 10 A echo 10 shut eof B put 20000 run settles reset
-  is "$(calls)" 'each call waits' '20 clients came in one turn, and had output kept in another; the trace of kevent()'
+  is "$(calls)" 'each call waits' '100 clients came in one turn, and had output kept in another; the trace of kevent()'
 }
 
 @test "hundreds of changes in one turn" {
@@ -78,13 +81,53 @@ refused_once() {
   refused_once 'neither READ: disable nor WRITE: add of the first client succeeds: ENOMEM'
 }
 
+@test "what fails in a full list is refused, the others are served" {
+  local many=200
+  FAILS=late start_compiled faulty
+  talk buffer 4096 A open $many echo 1 run settles run halt A put 20000 B open 100 put 10 run go_on \
+    B rest A shut end any B echo 10 shut eof
+  refused_once 'WRITE: add of one of 200 clients fails: ENOMEM'
+  is "$(grep -c ' closed, 20001 bytes' "$LOG")" 199 'WRITE: add of one of 200 clients fails; the others read it all'
+}
+
+@test "clients that have left leave no memory" {
+  local before after i many='open 200 echo 1 reset'
+  gives_memory_back
+  end_clean
+  start "$STEP"
+  # shellcheck disable=SC2086 # words
+  talk A $many B $many C open 1 echo 1 shut eof
+  before=$(resident)
+  for ((i = 0; i < 10; i++)); do
+    # shellcheck disable=SC2086 # words
+    talk A $many B $many C $many D $many E $many F open 1 echo 1 shut eof
+  done
+  after=$(resident)
+  [ $((after - before)) -lt 300 ] ||
+    told '10000 clients came and left, 200 at a time' \
+      "no more memory than after the first 400, $before KiB" "$after KiB"
+}
+
 @test "out of descriptors it sleeps, and goes on when a client leaves" {
   [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
   complaints_allowed=1
-  start_with_limit 20 "$STEP"
+  with_limit 20 still
   talk A open 8 echo 1 B open 8 run 'wait_for_line accept:' run settles \
     run 'sleeps "more clients have come than there are descriptors"' A close B echo 10 shut eof
+  kill -0 "$server" && end_clean
+  # Nobody leaves: it tries again now and then, and hands that over with the wait, too.
+  complaints_allowed=1
+  with_limit 20 small-trace
+  talk A open 8 echo 1 B open 12 run 'wait_for_line accept:' run "wait_until tries_again '$ERRORS'"
+  is "$(calls)" 'each call waits' 'more clients have come than there are descriptors; the trace of kevent()'
 }
+with_limit() { # DESCRIPTORS NAME
+  launch bash -c 'ulimit -S -n "$1"; exec "$0" 0' "$WORK/$2/${PROGRAM##*/}" "$1"
+  listening
+}
+# accept() has failed, and once more after a second in which nothing has happened.
+tries_again() { [ "$(grep -c '^accept.* = -1' "$1")" -ge 2 ]; }
+export -f tries_again wait_until
 
 @test "no reset or stop does harm, and all bytes and descriptors come back" {
   echoes_all

@@ -7,6 +7,21 @@ setup_file() {
   local small='-include exercises/lib/small-buffers.h'
   # shellcheck disable=SC2086 # two words
   compiled small-trace trace $small && compiled small sanitized $small
+  # The seconds stand still: only a client that leaves lets the server accept again.
+  printf '#include <time.h>\n#define time(unused) ((time_t)1)\n' >"$WORK/still.h"
+  compiled still plain -include "$WORK/still.h"
+  # One recv() brings at most 1000 bytes: much is left in the receive buffer.
+  cat >"$WORK/pieces.h" <<'END'
+#include <sys/types.h>
+#include <sys/socket.h>
+static ssize_t recv_piece(int fd, void *to, size_t n, int flags)
+{
+    return recv(fd, to, n < 1000 ? n : 1000, flags);
+}
+#undef recv
+#define recv(fd, to, n, flags) recv_piece(fd, to, n, flags)
+END
+  compiled pieces trace -include "$WORK/pieces.h"
 }
 
 # What the trace says of the blocks of each client. A block begins with recv(), and
@@ -73,8 +88,14 @@ blocks() {
 
 @test "an end that comes while blocks are kept waits for them" {
   start_compiled small
-  talk buffer 4096 A open 2 put 50000 run settles shut run settles B open 1 put 60000 run settles \
-    put 100 run settles put 100 shut C open 1 pour 400000 shut run settles A rest eof B rest eof C rest eof
+  talk buffer 4096 A open 2 put 50000 run settles shut run settles D open 1 echo 10 B open 1 put 60000 run settles \
+    put 100 run settles put 100 shut C open 1 pour 400000 shut run settles A rest eof B rest eof C rest eof D echo 10 shut eof
+  wait_until counts_all >/dev/null ||
+    told 'clients got 50000, 50000, 60200 and 20 bytes, most of them from blocks' \
+      'a line "client N closed, ... bytes echoed" with each number' "$(grep ' closed, ' "$LOG")"
+}
+counts_all() {
+  [ "$(grep -c -e ' closed, 50000 bytes' -e ' closed, 60200 bytes' -e ' closed, 20 bytes' "$LOG")" -eq 4 ]
 }
 
 @test "it sleeps while blocks are kept" {
@@ -82,7 +103,8 @@ blocks() {
   talk buffer 4096 A open 1 put 60000 run settles put 100 run settles \
     run 'sleeps "two blocks are kept, and the client reads nothing"' \
     shut B open 1 fill run settles \
-    run 'sleeps "that client has ended its sending; another sends and never reads"' A rest eof B rest shut eof
+    run 'sleeps "that client has ended its sending; another sends and never reads"' \
+    C open 1 echo 10 shut eof A rest eof B rest shut eof
 }
 
 @test "a reset while blocks are kept closes the client once" {
@@ -107,6 +129,40 @@ all_gone() { [ "$(grep -c -e ' closed, ' -e ' reset, ' "$LOG")" -eq 12 ]; }
       "less than 320 KiB for each, from $before KiB on" "$output KiB"
   end_clean
   gives_memory_back
+  end_clean
+  start "$STEP"
+  local i many='open 200 echo 1 reset'
+  # shellcheck disable=SC2086 # words
+  talk A $many B $many C open 1 echo 1 shut eof
+  before=$(resident)
+  for ((i = 0; i < 10; i++)); do
+    # shellcheck disable=SC2086 # words
+    talk A $many B $many C $many D $many E $many F open 1 echo 1 shut eof
+  done
+  after=$(resident)
+  [ $((after - before)) -lt 300 ] ||
+    told '10000 clients came and left, 200 at a time' \
+      "no more memory than after the first 400, $before KiB" "$after KiB"
+}
+
+@test "out of descriptors, one that leaves makes room for one that waits" {
+  [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
+  complaints_allowed=1
+  launch bash -c 'ulimit -S -n 16; exec "$0" 0' "$WORK/still/${PROGRAM##*/}"
+  listening
+  talk A open 4 echo 1 B open 20 run settles run 'sleeps "it is out of descriptors"' A reset C open 1 B close \
+    C echo 1 shut eof
+}
+
+@test "one that sends much leaves the others their turn" {
+  start_compiled pieces
+  talk A open 1 echo 1 run settles run halt A put 30000 run go_on A rest shut eof
+  is "$(most_at_once)" 'few' '30000 bytes of a client wait, recv() returns 1000; the trace of recv() and kevent()'
+}
+most_at_once() {
+  awk '/^kevent/ { n = 0 }
+    /^recv\([0-9]+\) = [1-9]/ && ++n > most { most = n }
+    END { print (most > 12 ? most " recv() before the next kevent()" : "few") }' "$ERRORS"
 }
 
 @test "no reset or stop does harm, and all bytes and descriptors come back" {

@@ -7,18 +7,22 @@ setup_file() {
   local small='-include exercises/lib/small-buffers.h'
   # shellcheck disable=SC2086 # two words
   compiled small plain $small && compiled small-sanitized sanitized $small
+  # The seconds stand still: only a client that leaves lets the server accept again.
+  printf '#include <time.h>\n#define time(unused) ((time_t)1)\n' >"$WORK/still.h"
+  compiled still plain -include "$WORK/still.h"
 }
 
 setup() {
   begin_check
   nl='
 '
-  # 60 lines of 1000 bytes; lines of 1024, of 1025, and 5000 bytes without an end.
+  # 60 lines of 1000 bytes, and 60 that are all the same; lines of 1024, of 1025, and 5000 bytes without an end.
   local i
-  sixty=''
+  sixty='' same=''
   for ((i = 0; i < 60; i++)); do
     printf -v line '%0999d\n' $i
     sixty+=$line
+    same+=${sixty:0:1000}
   done
   printf -v longest '%01023d\n' 1
   printf -v too_long '%01024d\n' 2
@@ -63,6 +67,47 @@ export -f gone is
     A send "$longest" C expect "$longest" send "next$nl" A expect "next$nl"
 }
 
+@test "a line may have any bytes, come in pieces, or before one that is too long" {
+  start "$STEP"
+  talk A open 1 B open 1 C open 1 run settles A send "${longest:0:1000}" run settles send "${longest:1000}" \
+    B expect "$longest" C expect "$longest" B send "good$nl$too_long" end any A expect "good$nl" C expect "good$nl" \
+    run 'gone "too long" 1' run "late_newline ${too_long:0:1024}" run 'gone "too long" 2' C send "next$nl" A expect "next$nl"
+  is "$(byte_0)" 6100620a 'one sent a, a byte 0, b and a newline; what another got, in hexadecimal'
+}
+# 1024 bytes, and then a newline, unless the server has hung up already.
+late_newline() {
+  (
+    trap '' PIPE
+    exec 8<>"/dev/tcp/127.0.0.1/$port"
+    printf %s "$1" >&8
+    settles
+    printf '\n' >&8
+  ) 2>/dev/null || true
+}
+byte_0() {
+  (
+    exec 8<>"/dev/tcp/127.0.0.1/$port" 9<>"/dev/tcp/127.0.0.1/$port"
+    settles
+    printf 'a\0b\n' >&9
+    limited head -c 4 <&8 | od -An -tx1 | tr -d ' \n'
+  ) 2>/dev/null
+}
+export -f late_newline
+
+@test "who reads slowly gets each line in its place" {
+  start_compiled small
+  talk A open 1 C open 1 buffer 4096 B open 1 run settles A send "$sixty" C expect "$sixty" run settles run halt \
+    B expect "${sixty:0:4000}" pause 200 A send "over$nl" run go_on C expect "over$nl" run settles B expect "${sixty:4000:26000}" \
+    run settles A send "${sixty:0:30000}" C expect "${sixty:0:30000}" run settles run 'gone "too slow" 0' \
+    B expect "${sixty:30000}over$nl${sixty:0:30000}"
+}
+
+@test "two talk much at once, and who has room for it is not too slow" {
+  start "$STEP"
+  talk A open 1 B open 1 C open 1 run settles run halt A send "$same" B send "$same" run go_on \
+    C expect "$same" expect "$same" A expect "$same" B expect "$same" run 'gone "too slow" 0'
+}
+
 @test "who is too slow is dropped, who is only slow is not" {
   start_compiled small
   talk A open 1 C open 1 buffer 4096 B open 1 run settles A send "$sixty" C expect "$sixty" run settles \
@@ -99,7 +144,31 @@ export -f gone is
   after=$(resident)
   [ $((after - before)) -lt 700 ] ||
     told 'eight slow clients were dropped, four times' "no more memory than after the first time, $before KiB" "$after KiB"
+  end_clean
+  start "$STEP"
+  talk A open 100 send x reset B open 100 reset
+  wait_until gone_all 200
+  before=$(resident)
+  for round in 3 5 7 9 11 13 15 17 19; do
+    talk A open 100 send x reset B open 100 reset
+    wait_until gone_all $((100 * round + 100))
+  done
+  after=$(resident)
+  [ $((after - before)) -lt 500 ] ||
+    told '2000 clients came and left' "no more memory than after the first 200, $before KiB" "$after KiB"
 }
+gone_all() { [ "$(grep -c -e ' closed' -e ' reset' "$LOG")" -ge "$1" ]; }
+
+@test "out of descriptors, one that leaves makes room for one that waits" {
+  [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
+  complaints_allowed=1
+  launch bash -c 'ulimit -S -n 16; exec "$0" 0' "$WORK/still/${PROGRAM##*/}"
+  listening
+  talk A open 2 run settles B open 20 run settles run 'sleeps "more have come than there are descriptors"' \
+    run 'grep -c " connected" "$LOG" >"$WORK/connected"' A close run 'wait_until two_more "$(cat "$WORK/connected")"'
+}
+two_more() { [ "$(grep -c ' connected' "$LOG")" -eq $(($1 + 2)) ]; }
+export -f two_more wait_until
 
 @test "who leaves gives its descriptor back" {
   [ -d /proc/self/fd ] || command -v lsof >/dev/null || skip 'needs /proc or lsof'

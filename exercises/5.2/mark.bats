@@ -15,8 +15,11 @@ in_vain() {
 }
 
 measure() {
-  local answer=''
-  in_vain || return 1
+  local answer=no
+  # A busy machine may wake it late ten times: then it is asked again.
+  for _ in 1 2 3; do
+    [ $answer = yes ] || in_vain || return 1
+  done
   echo "in vain: $answer"
   # The server as it is.
   cp "$ROOT"/05-*/server.c "$WORK/server.c"

@@ -78,6 +78,22 @@ export -f ask says
     told 'SIGUSR1 between the last look and the call of kevent() that waits' 'a line' 'none'
 }
 
+@test "nor one while a line is printed, the first one included" {
+  variant printing '' -include "$BATS_TEST_DIRNAME/signal-in-printf.h" || return 1
+  complaints_allowed=1
+  start "$STEP"
+  talk A open 1 echo 5 shut eof B open 1 echo 5
+  kill -0 "$server" 2>/dev/null || told 'SIGUSR1 within printf()' 'the server serves on' "$(cat "$ERRORS")"
+  says '0 clients, 10 bytes'
+}
+
+@test "one that is refused is not counted" {
+  variant refused '' -include "$BATS_TEST_DIRNAME/../lib/refused.h" || return 1
+  complaints_allowed=1
+  start "$STEP"
+  talk A open 1 echo 10 B open 1 end any run "says '1 clients, 10 bytes'" A echo 1
+}
+
 @test "a storm of signals, and served after it" {
   local i
   start "$STEP"
@@ -86,11 +102,22 @@ export -f ask says
   says '0 clients, 210030 bytes'
 }
 
-@test "SIGTERM still ends it in good order" {
+@test "SIGTERM and SIGINT still end it in good order" {
+  local name
+  for name in TERM INT; do
+    start "$STEP"
+    talk A open 1 echo 10 run 'says "1 clients, 10 bytes"; kill -'$name' $server; wait_for_line stopping' end eof
+    ended
+    is "$ended_with" 0 "SIG$name; the exit status"
+  done
+}
+
+@test "a second SIGTERM ends it at once" {
+  complaints_allowed=1
   start "$STEP"
-  talk A open 1 echo 10 run 'says "1 clients, 10 bytes"; kill -TERM $server; wait_for_line stopping' end eof
+  talk A open 1 echo 5 run 'kill -TERM $server; wait_for_line stopping; says "1 clients, 5 bytes"; kill -TERM $server' end any
   ended
-  is "$ended_with" 0 'SIGTERM; the exit status'
+  is "$ended_with $(sed 's/.*: //' "$ERRORS")" '1 stopped at once' 'SIGTERM, SIGUSR1, SIGTERM; the exit status, and stderr'
 }
 
 @test "during the stop it is not the second signal" {
@@ -98,6 +125,14 @@ export -f ask says
   talk A open 1 echo 5 run 'kill -TERM $server; wait_for_line stopping; says "1 clients, 5 bytes"' eof close
   ended
   is "$ended_with" 0 'SIGTERM, SIGUSR1, and the client leaves; the exit status'
+}
+
+@test "nor is one lost in the last turn of a stop" {
+  start "$STEP"
+  talk A open 1 echo 5 run 'kill -TERM $server; wait_for_line stopping; halt_asleep; kill -USR1 $server' eof close run go_on
+  ended
+  grep -q '^[01] clients, 5 bytes$' "$LOG" ||
+    told 'SIGTERM; then, in one turn, SIGUSR1 and the last client leaves' '0 clients, 5 bytes' "$(tail -n 3 "$LOG")"
 }
 
 @test "each client gets exactly its bytes" { echoes_all; }

@@ -39,7 +39,7 @@ alone_with() {
     [ "$(processes | wc -l)" -eq "$1" ] && [ "$(zombies)" -eq 0 ] && return
     sleep 0.01
   done
-  told 'SIGHUP, again and again; the clients of the first stay' "$1 processes and no zombie" \
+  told "${2:-SIGHUP, again and again; the clients of the first stay}" "$1 processes and no zombie" \
     "$(processes | wc -l | tr -d ' ') processes, $(zombies) zombies"
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
@@ -74,8 +74,10 @@ teardown() {
   is "$(count ' closed, 70006 bytes')" 2 'two clients of the old one; their lines in the log'
 }
 
+# (With other descriptors open, so that the listener has not the number that it mostly has.)
 @test "without clients the old one ends at once" {
-  start "$STEP"
+  launch bash -c 'exec 3</dev/null 4</dev/null 5</dev/null; exec "$@"' - "$PROGRAM" 0
+  listening
   talk run take_over A open 1 echo 5
   old_has_ended
 }
@@ -107,6 +109,18 @@ teardown() {
     [ "$(count '^listening on ')" -lt 2 ] || break
   done
   talk B open 1 echo 1 shut eof
+}
+
+# As long as a file is not there the copy does not begin: the old one must not wait for it.
+@test "the old one serves while the copy starts" {
+  variant gate '' -include "$BATS_TEST_DIRNAME/gate.h" || return 1
+  export GATE=$BATS_TEST_TMPDIR/open
+  : >"$GATE"
+  start "$STEP"
+  talk A open 1 echo 1 run 'rm "$GATE"; kill -HUP $server
+      for i in {1..500}; do [ "$(processes | wc -l)" -eq 2 ] && exit; sleep 0.01; done; echo "SIGHUP: no second process"; exit 1' \
+    A echo 70000 run ': >"$GATE"' B open 1 echo 1 A echo 1 shut eof
+  old_has_ended
 }
 
 @test "who waits while it is handed over is served" {
@@ -173,8 +187,11 @@ teardown() {
   PROGRAM=$BATS_TEST_TMPDIR/there/${PROGRAM##*/}
   export PROGRAM
   start "$STEP"
-  talk A open 1 echo 1 run 'chmod -x "$PROGRAM"; kill -HUP $server
-      for i in {1..500}; do [ -s "$ERRORS" ] && exit; sleep 0.01; done; echo "no word on stderr"; exit 1' \
+  talk A open 1 echo 1 run 'before=$(descriptors); chmod -x "$PROGRAM"; kill -HUP $server
+      for i in {1..500}; do [ -s "$ERRORS" ] && break; sleep 0.01; done; [ -s "$ERRORS" ] || { echo "no word on stderr"; exit 1; }
+      alone_with 1 "chmod -x step5; SIGHUP" || exit
+      for i in {1..300}; do [ "$(descriptors)" -le $before ] && exit; sleep 0.01; done
+      told "chmod -x step5; SIGHUP" "$before descriptors, as before" "$(descriptors)"' \
     B open 1 echo 5 A echo 1 run 'chmod +x "$PROGRAM"; take_over' C open 1 echo 1 A echo 1 shut eof B echo 1 shut eof
   old_has_ended
 }

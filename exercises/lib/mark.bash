@@ -42,7 +42,8 @@ is() {
 talk() {
   local said word words=''
   said=$("$ROOT/build/talk" -t "$LIMIT" "$port" "$@" 2>&1 3>&-) || {
-    said="${said:0:1000} $(grep -m 3 -e 'ERROR: .*Sanitizer' -e 'runtime error' -e 'server\.c:' "$ERRORS" || true)"
+    [ ${#said} -le 1000 ] || said="${said:0:200} ... ${said: -700}"
+    said="$said $(grep -m 3 -e 'ERROR: .*Sanitizer' -e 'runtime error' -e 'server\.c:' "$ERRORS" || true)"
     for word; do
       [ ${#word} -le 300 ] || word="${word:0:20}... (${#word} bytes)"
       words+=" ${word//$'\n'/\\n}"
@@ -317,10 +318,10 @@ measured() {
   }
 }
 
-# Without regard to capitals, commas, quotes, brackets and spaces.
+# Without regard to capitals, commas, quotes, brackets, spaces, and a unit behind.
 answer_in() { # FILE KEY
-  sed -n "s/^ *$2: *//p" "$1" | head -n 1 | tr 'A-Z,;"()`' 'a-z      ' |
-    awk '{ $1 = $1; sub(/[ .]+$/, ""); print }'
+  sed -n "s/^ *$2: *//p" "$1" | head -n 1 | tr 'A-Z,;"()`!\r' 'a-z        ' |
+    awk '{ $1 = $1; sub(/[ .]+$/, ""); sub(/ (bytes?|times?|seconds?|s)$/, ""); sub(/^evfilt_/, ""); print }'
 }
 
 # predicted KEY HOW: the form says what was measured; HOW lets one see it.
