@@ -88,7 +88,7 @@ help:
 	@echo 'make client             build/client tries a running server'
 	@echo 'make test               run the tests (needs bats)'
 	@echo 'make test-long          the tests with chance in them, for minutes'
-	@echo 'make mutants            break the servers, and see the tests find it'
+	@echo 'make mutants            break servers and kqueue, see tests find it'
 	@echo 'make matrix             run those of the behaviour matrix, print it'
 	@echo 'make bench              measure them, minutes; bench-quick  half a minute'
 	@echo 'make clean              remove what was built'
