@@ -35,7 +35,7 @@ export -f spins_beside_it
 # The end comes with the last room: no second event may be left for a client that is closed.
 @test "a slow client that ends, no freed memory is touched" {
   start_compiled small
-  talk buffer 4096 A open 5 put 60000 shut rest eof B open 5 put 60000 rest run halt_asleep put 9 reset run go_on \
+  talk buffer 4096 A open 40 put 60000 shut rest eof B open 5 put 60000 rest run halt_asleep put 9 reset run go_on \
     C open 1 echo 1 shut eof
   is_sane
 }
