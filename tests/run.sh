@@ -28,7 +28,7 @@ mkdir -p build/tap
 # The largest first, so that none is left alone at the end. A run that dies on
 # the way leaves a plan that its results do not fill.
 # shellcheck disable=SC2011,SC2012,SC2016 # plain names; expanded by the inner shell
-ls -S "$@" | xargs -n 1 -P 4 sh -c '
+ls -S "$@" | xargs -n 1 -P 6 sh -c '
   { bats --tap "$1" 2>&1 || echo "# $1: exit status $?"; } |
     tee "build/tap/${1##*/}.tap"' sh
 
