@@ -37,7 +37,7 @@ load ../lib/mark
   compiled clock-set plain -include "$BATS_TEST_DIRNAME/clock-set.h"
   launch "$WORK/clock-set/${PROGRAM##*/}" 0 1500
   listening
-  talk A open 1 quiet 500 echo 1 mark end eof lasted 1500
+  talk A open 1 quiet 500 mark echo 1 end eof lasted 1500
 }
 
 @test "each client gets exactly its bytes" { echoes_all; }
