@@ -96,7 +96,7 @@ export -f ask asked will_say
   wait_until second_is_there >/dev/null
   export counting
   counting=$(second)
-  talk A open 20 run 'exec 7<>"/dev/tcp/127.0.0.1/$counting"; sleep 0.1' A reset run 'will_say 0' \
+  talk A open 20 run 'halt; exec 7<>"/dev/tcp/127.0.0.1/$counting"; go_on' A reset run 'will_say 0' \
     B open 1 echo 5
 }
 
