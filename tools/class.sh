@@ -53,7 +53,7 @@ mark_one() {
   # The files as they are now, where this mark may write.
   mkdir -p "$here/$id/mine"
   cp "$student/$id".* "$here/$id/mine/" 2>/dev/null || exit 0
-  MINE=$here/$id/mine WORK=$here/$id/work
+  MINE=$here/$id/mine WORK=$here/$id/built
   export MINE WORK
   # bash, since sh need not know ulimit -u.
   # shellcheck disable=SC2016 # for the inner shell
@@ -76,11 +76,11 @@ mark_one() {
     sh tools/exercise.sh "mark-$id"
     ;;
   esac >"$here/$id.said" 2>&1 </dev/null
-  [ -s "$here/$id/work/result" ] || {
+  [ -s "$WORK/result" ] || {
     # The marker was ended, or its time was up.
-    mkdir -p "$here/$id/work"
+    mkdir -p "$WORK"
     echo "0 $(grep -c '^@test' "exercises/$id/mark.bats") the marker was ended" \
-      >"$here/$id/work/result"
+      >"$WORK/result"
   }
 }
 
@@ -123,7 +123,7 @@ done | tr '\n' '\0' |
 for student in "$class"/*/; do
   student=$(basename "$student")
   for id in $ids; do
-    result=build/marks/$student/$id/work/result
+    result=build/marks/$student/$id/built/result
     passed='' total=''
     [ ! -f "$result" ] || read -r passed total _ <"$result"
     echo "$student,$id,$passed,$total"

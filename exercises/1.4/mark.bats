@@ -26,12 +26,12 @@ teardown() {
     A shut eof B echo 1 shut eof
 }
 
-# Halted only when it sleeps: between fork() and close() it has the client, too.
 @test "a hundred are served, too" {
   start "$STEP"
   talk A open 100 echo 100 shut eof
 }
 
+# Halted only when it sleeps: between fork() and close() it has the client, too.
 @test "ten leave at once, and no zombie is left" {
   start "$STEP"
   talk A open 10 echo 10 run halt_asleep A shut eof close run go_on

@@ -20,9 +20,7 @@ static ssize_t short_send(int fd, const void *data, size_t length, int flags)
 #define send(fd, data, length, flags) short_send(fd, data, length, flags)
 
 #ifdef FAILS
-#include <sys/event.h>
-#include <sys/time.h>
-#include <errno.h>
+#include "../lib/no-memory.h"
 
 static int failing_kevent(int kq, const struct kevent *changes, int n,
                           struct kevent *events, int room,
@@ -31,13 +29,7 @@ static int failing_kevent(int kq, const struct kevent *changes, int n,
     if (n != 1 || changes->filter != EVFILT_WRITE ||
         !(changes->flags & (EV_DELETE | EV_DISABLE)))
         return kevent(kq, changes, n, events, room, timeout);
-    errno = ENOMEM;
-    if (room < 1)
-        return -1;
-    *events = *changes;
-    events->flags |= EV_ERROR;
-    events->data = ENOMEM;
-    return 1;
+    return no_memory(changes, events, room);
 }
 #define kevent(...) failing_kevent(__VA_ARGS__)
 #endif

@@ -9,9 +9,7 @@ setup_file() {
   # shellcheck disable=SC2086 # two words each
   compiled small-trace trace $small && compiled small sanitized $small &&
     compiled faulty sanitized $small $faulty
-  # The seconds stand still: only a client that leaves lets the server accept again.
-  printf '#include <time.h>\n#define time(unused) ((time_t)1)\n' >"$WORK/still.h"
-  compiled still plain -include "$WORK/still.h"
+  compiled still plain -include exercises/lib/still.h
 }
 
 # Of the trace, from the first event on: what calls returned neither events nor that
@@ -91,39 +89,21 @@ refused_once() {
 }
 
 @test "clients that have left leave no memory" {
-  local before after i many='open 200 echo 1 reset'
   gives_memory_back
   end_clean
-  start "$STEP"
-  # shellcheck disable=SC2086 # words
-  talk A $many B $many C open 1 echo 1 shut eof
-  before=$(resident)
-  for ((i = 0; i < 10; i++)); do
-    # shellcheck disable=SC2086 # words
-    talk A $many B $many C $many D $many E $many F open 1 echo 1 shut eof
-  done
-  after=$(resident)
-  [ $((after - before)) -lt 300 ] ||
-    told '10000 clients came and left, 200 at a time' \
-      "no more memory than after the first 400, $before KiB" "$after KiB"
+  clients_leave_no_memory
 }
 
 @test "out of descriptors it sleeps, and goes on when a client leaves" {
   [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
-  complaints_allowed=1
-  with_limit 20 still
+  start_compiled still 20
   talk A open 8 echo 1 B open 8 run 'wait_for_line accept:' run settles \
     run 'sleeps "more clients have come than there are descriptors"' A close B echo 10 shut eof
   kill -0 "$server" && end_clean
   # Nobody leaves: it tries again now and then, and hands that over with the wait, too.
-  complaints_allowed=1
-  with_limit 20 small-trace
+  start_compiled small-trace 20
   talk A open 8 echo 1 B open 12 run 'wait_for_line accept:' run "wait_until tries_again '$ERRORS'"
   is "$(calls)" 'each call waits' 'more clients have come than there are descriptors; the trace of kevent()'
-}
-with_limit() { # DESCRIPTORS NAME
-  launch bash -c 'ulimit -S -n "$1"; exec "$0" 0' "$WORK/$2/${PROGRAM##*/}" "$1"
-  listening
 }
 # accept() has failed, and once more after a second in which nothing has happened.
 tries_again() { [ "$(grep -c '^accept.* = -1' "$1")" -ge 2 ]; }

@@ -7,21 +7,8 @@ setup_file() {
   local small='-include exercises/lib/small-buffers.h'
   # shellcheck disable=SC2086 # two words
   compiled small-trace trace $small && compiled small sanitized $small
-  # The seconds stand still: only a client that leaves lets the server accept again.
-  printf '#include <time.h>\n#define time(unused) ((time_t)1)\n' >"$WORK/still.h"
-  compiled still plain -include "$WORK/still.h"
-  # One recv() brings at most 1000 bytes: much is left in the receive buffer.
-  cat >"$WORK/pieces.h" <<'END'
-#include <sys/types.h>
-#include <sys/socket.h>
-static ssize_t recv_piece(int fd, void *to, size_t n, int flags)
-{
-    return recv(fd, to, n < 1000 ? n : 1000, flags);
-}
-#undef recv
-#define recv(fd, to, n, flags) recv_piece(fd, to, n, flags)
-END
-  compiled pieces trace -include "$WORK/pieces.h"
+  compiled still plain -include exercises/lib/still.h
+  compiled pieces trace -include exercises/4.5/recv-pieces.h
 }
 
 # What the trace says of the blocks of each client. A block begins with recv(), and
@@ -130,26 +117,12 @@ all_gone() { [ "$(grep -c -e ' closed, ' -e ' reset, ' "$LOG")" -eq 12 ]; }
   end_clean
   gives_memory_back
   end_clean
-  start "$STEP"
-  local i many='open 200 echo 1 reset'
-  # shellcheck disable=SC2086 # words
-  talk A $many B $many C open 1 echo 1 shut eof
-  before=$(resident)
-  for ((i = 0; i < 10; i++)); do
-    # shellcheck disable=SC2086 # words
-    talk A $many B $many C $many D $many E $many F open 1 echo 1 shut eof
-  done
-  after=$(resident)
-  [ $((after - before)) -lt 300 ] ||
-    told '10000 clients came and left, 200 at a time' \
-      "no more memory than after the first 400, $before KiB" "$after KiB"
+  clients_leave_no_memory
 }
 
 @test "out of descriptors, one that leaves makes room for one that waits" {
   [ "$(uname -s)" != Darwin ] || skip 'accept() drops the connection on macOS'
-  complaints_allowed=1
-  launch bash -c 'ulimit -S -n 16; exec "$0" 0' "$WORK/still/${PROGRAM##*/}"
-  listening
+  start_compiled still 16
   talk A open 4 echo 1 B open 20 run settles run 'sleeps "it is out of descriptors"' A reset C open 1 B close \
     C echo 1 shut eof
 }

@@ -2,11 +2,7 @@
  * The second subscription fails, or those from FIRST to LAST, counted from 0, as where
  * the kernel has no memory.
  */
-#include <sys/types.h>
-#include <sys/event.h>
-#include <sys/time.h>
-
-#include <errno.h>
+#include "../lib/no-memory.h"
 
 #ifndef FIRST
 #define FIRST 1
@@ -25,14 +21,7 @@ static int kevent_fails(int queue, const struct kevent *changes, int count,
         (changes->flags & EV_ADD) == 0 || subscriptions++ < FIRST ||
         subscriptions > LAST + 1)
         return kevent(queue, changes, count, events, room, timeout);
-    if (room > 0) {
-        *events = *changes;
-        events->flags = EV_ERROR;
-        events->data = ENOMEM;
-        return 1;
-    }
-    errno = ENOMEM;
-    return -1;
+    return no_memory(changes, events, room);
 }
 
 #define kevent(queue, changes, count, events, room, timeout) \

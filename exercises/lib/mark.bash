@@ -13,6 +13,8 @@
 export LIMIT=${LIMIT:-8}
 load ../../tests/lib/checks
 
+export ASAN_OPTIONS=hard_rss_limit_mb=1024:detect_leaks=0:exitcode=99
+
 begin_check() {
   [ ! -e "$BATS_FILE_TMPDIR/not-yet" ] || LIMIT=2
   start_clean
@@ -135,10 +137,11 @@ compiled() {
     ${CC:-cc} $sanitizers -o "$program" "$program.o" $layer -pthread)
 }
 
-# start_compiled NAME
+# start_compiled NAME [DESCRIPTORS]: with at most so many
 start_compiled() {
   complaints_allowed=1
-  launch "$WORK/$1/${PROGRAM##*/}" 0
+  launch bash -c '[ -z "$2" ] || ulimit -S -n "$2"; exec "$1" 0' - \
+    "$WORK/$1/${PROGRAM##*/}" "${2-}"
   listening
 }
 
@@ -250,6 +253,7 @@ sleeps_at_rest() {
   start "$STEP"
   talk A open 5 echo 1000 B open 1 echo 70000 shut eof C open 1 echo 1 reset \
     run 'sleeps "two clients have left, five are connected and silent"'
+  sleeps 'all clients have left'
 }
 
 # Stopped and continued, in its sleep and at work: some calls fail with EINTR.
@@ -290,6 +294,23 @@ gives_memory_back() {
   [ $((after - full)) -lt 700 ] ||
     told '12 clients that do not read came and were reset, five times' \
       "no more memory than when the first twelve were there, $full KiB" "$after KiB"
+}
+
+# As it, for what is kept of every client, which is small: 10,000 of them show it.
+clients_leave_no_memory() {
+  local before after i many='open 200 echo 1 reset'
+  start "$STEP"
+  # shellcheck disable=SC2086 # words
+  talk A $many B $many C open 1 echo 1 shut eof
+  before=$(resident)
+  for ((i = 0; i < 10; i++)); do
+    # shellcheck disable=SC2086 # words
+    talk A $many B $many C $many D $many E $many F open 1 echo 1 shut eof
+  done
+  after=$(resident)
+  [ $((after - before)) -lt 300 ] ||
+    told '10,000 clients came and left, 200 at a time' \
+      "no more memory than after the first 400, $before KiB" "$after KiB"
 }
 
 # ---- Predictions -------------------------------------------------------------

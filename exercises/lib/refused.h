@@ -1,9 +1,8 @@
 /* Who is accepted second cannot be subscribed to: the kernel has no memory for it. */
 #include <sys/types.h>
-#include <sys/event.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <errno.h>
+
+#include "no-memory.h"
 
 static int accepted, refused_fd = -1;
 
@@ -30,13 +29,7 @@ static int refusing_kevent(int kq, const struct kevent *changes, int n,
     if (i == n)
         return kevent(kq, changes, n, events, room, timeout);
     refused_fd = -1;
-    errno = ENOMEM;
-    if (room < 1)
-        return -1;
-    *events = changes[i];
-    events->flags |= EV_ERROR;
-    events->data = ENOMEM;
-    return 1;
+    return no_memory(changes + i, events, room);
 }
 #define accept(...) counting_accept(__VA_ARGS__)
 #define kevent(...) refusing_kevent(__VA_ARGS__)

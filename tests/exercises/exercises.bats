@@ -152,6 +152,23 @@ END
   run -1 pgrep -f "$WORK/"
 }
 
+# `ulimit -v` cannot be had with a sanitizer, which reserves terabytes.
+@test "exercises: a sanitized server that eats memory is ended at 1 GiB" {
+  [ "$(uname -s)" = Linux ] || skip 'the sanitizer looks at memory on Linux'
+  mkdir -p "$MINE"
+  awk '{ print }
+    /^int main/ { main = 1 }
+    main && /^\{/ {
+      main = 0
+      print "    for (int i = 0; i < 1536; i++) {"
+      print "        memset(malloc(1 << 20), 1, 1 << 20);"
+      print "        usleep(1000);"
+      print "    }"
+    }' 03-kqueue-basic/server.c >"$MINE/3.3.c"
+  CHECKS='no memory is touched' run -1 tool mark-3.3
+  [[ $output == *'not yet  no memory is touched'* ]]
+}
+
 @test "exercises: without bats, the command that installs it" {
   local name path=$BATS_TEST_TMPDIR/path
   mkdir -p "$MINE" "$path"
