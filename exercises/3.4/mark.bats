@@ -96,8 +96,9 @@ export -f ask asked will_say
   wait_until second_is_there >/dev/null
   export counting
   counting=$(second)
-  talk A open 20 run 'halt; exec 7<>"/dev/tcp/127.0.0.1/$counting"; go_on' A reset run 'will_say 0' \
-    B open 1 echo 5
+  # After one more echo it has seen the one who asks, and has no descriptor for him.
+  talk S open 1 echo 1 A open 20 run 'wait_for_line accept:' \
+    run 'halt; exec 7<>"/dev/tcp/127.0.0.1/$counting"; go_on' S echo 1 echo 1 A reset run 'will_say 1' B open 1 echo 5
 }
 
 @test "each who asks gives its descriptor back" {

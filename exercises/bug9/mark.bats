@@ -4,16 +4,17 @@ load ../lib/mark
 
 @test "it compiles without a warning" { compiles_without_warning; }
 
+# (What comes before it has noticed the stop would be a reason to return of its own.)
 @test "stopped and continued, it serves on" {
   start "$STEP"
-  talk A open 1 echo 1 run 'halt_asleep; go_on' echo 1 run 'halt_asleep; go_on; halt_asleep; go_on' \
-    B open 1 echo 10 A echo 1
+  talk A open 1 echo 1 run 'halt_asleep; go_on' echo 1 \
+    run 'halt_asleep; go_on; halt_asleep; go_on; falls_asleep' B open 1 echo 10 A echo 1
 }
 
 # Each time it sleeps again, and nothing else happens: as often as one likes.
 @test "stopped and continued six times in one sleep, it serves on" {
   start "$STEP"
-  talk A open 1 echo 1 run 'for _ in 1 2 3 4 5 6; do halt_asleep && go_on; done' echo 1
+  talk A open 1 echo 1 run 'for _ in 1 2 3 4 5 6; do halt_asleep && go_on; done; falls_asleep' echo 1
 }
 
 @test "another error ends it, with a message" {

@@ -2,7 +2,7 @@
 # Proves the marks of the exercises: what is unsolved fails, the solution and all
 # other right ways pass, each wrong way fails in the check that its first line names.
 #
-#     sh tests/exercises/prove.sh [-n TIMES] [-b] [-q] [-j JOBS] [ID...]
+#     sh tests/exercises/prove.sh [-n TIMES] [-b] [-q] [-j JOBS] [ID[/NAME]...]
 #
 # A right one is marked -n times in a row (1), a wrong one too, -j of them at once
 # (4); -b: two busy loops run beside them; -q: a wrong one is marked by its check
@@ -60,6 +60,7 @@ prove_one() {
     esac
     [ -z "$wrong" ] || {
       echo "not ok $id $name: $wrong (round $round)"
+      head -n 12 "$here/said" | cut -c 1-160 | sed 's/^/    /'
       return 0
     }
     round=$((round + 1))
@@ -109,7 +110,10 @@ if [ "${PROVE_ONE-}" ]; then
   prove_one "$@"
   exit
 fi
-for id; do list "$id"; done >"$proof/list"
+for wanted; do
+  list "${wanted%%/*}" | awk -v name="${wanted#*/}" -v id="${wanted%%/*}" \
+    'name == id || $2 == name'
+done >"$proof/list"
 pids=
 if [ "$busy" ]; then
   for _ in 1 2; do
