@@ -22,6 +22,7 @@ take_over() {
   kill -HUP "$(newest)" || { echo "no process $(newest): nobody accepts"; return 1; }
   for ((i = 0; i < 500; i++)); do
     [ "$(count '^handed over to [0-9]*$')" -lt $handed ] || [ "$(count '^listening on ')" -lt $listens ] || break
+    case $(ps -o state= -p "$(newest)") in Z* | '') break ;; esac # SIGHUP has ended it
     sleep 0.01
   done
   if [ "$(count '^handed over to [0-9]*$')" -ne $handed ] || [ "$(count '^listening on ')" -ne $listens ] ||
