@@ -21,7 +21,7 @@ serve() { # REDIRECTION
   launch bash -c "for n in {3..999}; do eval \"exec \$n>&-\"; done; exec \"\$1\" 0 $1" - "$PROGRAM"
   listening || return 1
   said=$(talk A open 1 run 'will_have 1 " connected$"' B open 1099 \
-    run 'will_have 1100 " connected$"; unread >/dev/null; lines " connected$"' \
+    run 'will_have 1100 " connected$"; settles; lines " connected$"' \
     A close run 'will_have 1 " closed, "' C open 1 echo 1) || { echo "$said"; return 1; }
   connected=$said
   beyond=$(($(sed -n 's/^client \([0-9]*\) refused.*/\1/p' "$LOG" | head -n 1) - size))

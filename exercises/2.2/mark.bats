@@ -16,10 +16,9 @@ connects() { # N
   done
   return 1
 }
-# The set that the sleeping server has handed over, as letters. `unread` waits
-# until it sleeps.
+# The set that the sleeping server has handed over, as letters.
 asks() {
-  unread >/dev/null
+  settles
   tail -n 1 "$ERRORS" | sed -n 's/^select(read \([0-9 ]*\)) = $/\1/p' | tr ' ' '\n' |
     sed "s/^$(listener)\$/L/; s/^$(number 1)\$/A/; s/^$(number 2)\$/B/; s/^$(number 3)\$/C/" | paste -s -d ' ' -
 }
@@ -30,11 +29,11 @@ measure() {
   local said
   start_traced
   said=$(talk A open 1 run 'connects 1' B open 1 run 'connects 2' C open 1 run 'connects 3; echo "waits: $(asks)"' \
-    A put 1 run 'unread >/dev/null' B put 1 run 'unread >/dev/null' C put 1 \
+    A put 1 run 'settles' B put 1 run 'settles' C put 1 \
     run 'echo "then: $(asks)"; echo "answered $(answers 1) $(answers 2) $(answers 3)"' \
-    C put 1 run 'unread >/dev/null; echo "again $(answers 3)"' \
-    D open 1 put 1 run 'unread >/dev/null; echo "fourth $(number 4)"' \
-    A close run 'unread >/dev/null; echo "leaves $(grep -c " closed, \\| reset, " "$LOG")"') ||
+    C put 1 run 'settles; echo "again $(answers 3)"' \
+    D open 1 put 1 run 'settles; echo "fourth $(number 4)"' \
+    A close run 'settles; echo "leaves $(grep -c " closed, \\| reset, " "$LOG")"') ||
     { echo "$said"; return 1; }
   echo "$said" | awk '
     $1 == "answered" { who = ($2 ? "A " : "") ($3 ? "B " : "") ($4 ? "C" : "")

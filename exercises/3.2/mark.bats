@@ -9,8 +9,8 @@ export -f echoed
 measure() {
   local said
   start_traced
-  said=$(talk A open 1 put 10 run 'unread >/dev/null; echoed' put 1 run 'unread >/dev/null; echoed' \
-    shut run 'unread >/dev/null; echoed') ||
+  said=$(talk A open 1 put 10 run 'settles; echoed' put 1 run 'settles; echoed' \
+    shut run 'settles; echoed') ||
     { echo "$said"; return 1; }
   echo "$said" | awk 'BEGIN { split("after ten,after eleven,after the end", name, ",") }
     { print name[NR] ": " $1 }'

@@ -50,7 +50,7 @@ export -f ask says
 @test "bytes are those that were sent" {
   local sent
   start "$STEP"
-  talk buffer 4096 A open 1 fill run 'unread >/dev/null; ask >"$LOG.line"' reset
+  talk buffer 4096 A open 1 fill run 'settles; ask >"$LOG.line"' reset
   wait_until grep -q ' reset, ' "$LOG"
   sent=$(sed -n 's/.* reset, \([0-9]*\) bytes echoed/\1/p' "$LOG")
   is "$(cat "$LOG.line")" "1 clients, $sent bytes" 'a client does not read; what the line of the client says later'
