@@ -12,6 +12,24 @@ root=$(dirname "$tools")
 text=$tools/five-servers.txt
 picture=$root/five-servers.svg
 
+# So many bytes of an echo the kernel takes from step 4 for a client that reads
+# nothing. On Linux it is more when earlier connections to this address went well
+# (tcp_metrics, ip-tcp_metrics(8)), so it is measured, before each server.
+kernel_takes() {
+  rm -f "$build/log"
+  "$root/build/step4-trace" 0 >"$build/log" 2>"$build/trace" &
+  server=$!
+  for _ in $(seq 100); do
+    port=$(sed -n 's/^listening on .*://p' "$build/log" 2>/dev/null)
+    [ -z "$port" ] || break
+    sleep 0.1
+  done
+  "$root/build/talk" "$port" segment 536 buffer 4096 sendbuffer 200000 D open 1 fill
+  kill "$server"
+  wait "$server" || true
+  awk '/^send\(/ && $NF + 0 > 0 { n += $NF } END { print n + 0 }' "$build/trace"
+}
+
 if [ "${1-}" = -r ]; then
   if [ $# -gt 1 ]; then
     text=$2/five-servers.txt
@@ -23,6 +41,8 @@ if [ "${1-}" = -r ]; then
   {
     echo '# What happened when tools/stories/five.sh was played: by five-servers.sh.'
     for step in 1 2 3 4 5; do
+      kernel_takes=$(kernel_takes)
+      export kernel_takes
       # The pages and records go where the program seems to be.
       ln -s "$root/build/step$step-trace" "$build/step$step-trace"
       TALK=$root/build/talk sh "$tools/record.sh" -s "$tools/stories/five.sh" \
