@@ -74,7 +74,7 @@ $2 == "client" && $4 != "connecting" && !($3 in ended) {
   } else if ($8 >= $6)
     turn($3, "calm", ms)
   else if ($9 == "receive" && $10 > 0)
-    turn($3, word[$3] ~ /^(put|fill|shut|stay)$/ ? "deaf" : "calm", ms)
+    turn($3, word[$3] ~ /^(put|pour|fill|shut|stay)$/ ? "deaf" : "calm", ms)
   else
     turn($3, "waits", ms)
 }

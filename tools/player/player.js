@@ -155,7 +155,7 @@ function mood(state, word) {
   if (/^(eof|reset|closed)$/.test(state.how)) return 'over';
   if (!state.waits) return 'calm';
   if (!state.receive) return /^(fill|stay)$/.test(word) ? 'calm' : 'waits';
-  return /^(put|fill|shut|stay)$/.test(word) ? 'deaf' : 'calm';
+  return /^(put|pour|fill|shut|stay)$/.test(word) ? 'deaf' : 'calm';
 }
 
 // One more moment in the life of a client, for its lane.

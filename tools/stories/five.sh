@@ -7,11 +7,12 @@
 # shellcheck disable=SC2034,SC2154 # for and from record.sh
 case $name in step5*) arguments='0 800' ;; esac
 
-# The kernel has room for what D sends first, not for all that it sends then, by
-# 32,000 bytes: five-servers.sh has measured it. Both wait while the server is
-# halted, so that one recv() takes what is there: step 4 and step 5 have read every
-# byte of D when SIGTERM comes, and keep some.
+# The kernel has room for what D sends in two halves, not for all that it sends then,
+# by 32,000 bytes: five-servers.sh has measured it. Each waits while the server is
+# halted, so that recv() takes much at once: step 4 and step 5 have read every byte of
+# D when SIGTERM comes, and keep some.
 story() {
+  half=$(((${kernel_takes:-96000} - 32000) / 2))
   all=
   talk at 100 A open 1 put 5 drain 3300 &
   all="$all $!"
@@ -20,8 +21,9 @@ story() {
   talk segment 1460 buffer 4096 sendbuffer 16384 at 1200 C open 1 fill stay 2000 &
   all="$all $!"
   talk segment 536 buffer 4096 sendbuffer 200000 at 2100 \
-    D signal STOP open 1 put $((${kernel_takes:-96000} - 32000)) signal CONT \
-    at 2500 signal STOP put 64000 shut signal CONT at 2900 drain 500 &
+    D signal STOP open 1 pour "$half" signal CONT \
+    at 2300 signal STOP pour "$half" signal CONT \
+    at 2500 signal STOP pour 64000 shut signal CONT at 2900 drain 500 &
   all="$all $!"
   talk at 2700 signal TERM
   # shellcheck disable=SC2086 # several numbers
