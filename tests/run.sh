@@ -34,7 +34,7 @@ mkdir -p build/tap
 # A run that dies on the way leaves a plan that its results do not fill.
 # shellcheck disable=SC2016 # expanded by the inner shell
 printf '%s\n' "$@" | xargs -n 1 -P 6 sh -c '
-  { bats --tap "$1" 2>&1 || echo "# $1: exit status $?"; } |
+  { bats --tap --print-output-on-failure "$1" 2>&1 || echo "# $1: exit status $?"; } |
     tee "build/tap/${1##*/}.tap"' sh
 
 count() {

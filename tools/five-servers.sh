@@ -12,22 +12,22 @@ root=$(dirname "$tools")
 text=$tools/five-servers.txt
 picture=$root/five-servers.svg
 
-# So many bytes of an echo the kernel takes from step 4 for a client that reads
-# nothing. On Linux it is more when earlier connections to this address went well
-# (tcp_metrics, ip-tcp_metrics(8)), so it is measured, before each server.
-kernel_takes() {
-  rm -f "$build/log"
-  "$root/build/step4-trace" 0 >"$build/log" 2>"$build/trace" &
-  server=$!
-  for _ in $(seq 100); do
-    port=$(sed -n 's/^listening on .*://p' "$build/log" 2>/dev/null)
-    [ -z "$port" ] || break
-    sleep 0.1
-  done
-  "$root/build/talk" "$port" segment 536 buffer 4096 sendbuffer 200000 D open 1 fill
-  kill "$server"
-  wait "$server" || true
-  awk '/^send\(/ && $NF + 0 > 0 { n += $NF } END { print n + 0 }' "$build/trace"
+# record STORY NAME STEP: the record is build/NAME.record, beside where the program
+# seems to be.
+record() {
+  ln -s "$root/build/step$3-trace" "$build/$2-trace"
+  TALK=$root/build/talk sh "$tools/record.sh" -s "$1" "$build/$2-trace" >&2
+}
+
+# So many bytes of an echo the kernel takes from step 4 for a client as D in five.sh.
+# On Linux it is more when earlier connections to this address went well: it keeps
+# their metrics (ip-tcp_metrics(8)). So it is measured, before each server.
+kernel_takes() { # NAME
+  echo 'story() { talk segment 536 buffer 4096 sendbuffer 200000 D open 1 fill; }' \
+    >"$build/fill.sh"
+  record "$build/fill.sh" "$1" 4
+  awk '$2 == "words" && $3 ~ /^send/ && $NF + 0 > 0 { n += $NF }
+    END { print n + 0 }' "$build/$1.record"
 }
 
 if [ "${1-}" = -r ]; then
@@ -41,12 +41,9 @@ if [ "${1-}" = -r ]; then
   {
     echo '# What happened when tools/stories/five.sh was played: by five-servers.sh.'
     for step in 1 2 3 4 5; do
-      kernel_takes=$(kernel_takes)
+      kernel_takes=$(kernel_takes "before$step")
       export kernel_takes
-      # The pages and records go where the program seems to be.
-      ln -s "$root/build/step$step-trace" "$build/step$step-trace"
-      TALK=$root/build/talk sh "$tools/record.sh" -s "$tools/stories/five.sh" \
-        "$build/step$step-trace" >&2
+      record "$tools/stories/five.sh" "step$step" "$step"
       awk -v step=$step -f "$tools/five-servers.awk" "$build/step$step.record"
     done
   } >"$build/five-servers.txt"

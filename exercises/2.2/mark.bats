@@ -29,7 +29,7 @@ measure() {
   local said
   start_traced
   said=$(talk A open 1 run 'connects 1' B open 1 run 'connects 2' C open 1 run 'connects 3; echo "waits: $(asks)"' \
-    A put 1 run 'settles' B put 1 run 'settles' C put 1 \
+    A put 1 run settles B put 1 run settles C put 1 \
     run 'echo "then: $(asks)"; echo "answered $(answers 1) $(answers 2) $(answers 3)"' \
     C put 1 run 'settles; echo "again $(answers 3)"' \
     D open 1 put 1 run 'settles; echo "fourth $(number 4)"' \

@@ -30,7 +30,7 @@ setup() {
 # gone REASON N: so many lines of the log say it.
 gone() {
   local i
-  for ((i = 0; i < 400; i++)); do
+  for ((i = 0; i < LIMIT * 50; i++)); do
     [ "$(grep -c "^client [0-9]* $1" "$LOG")" -lt "$2" ] || break
     sleep 0.01
   done

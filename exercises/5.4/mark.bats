@@ -121,7 +121,7 @@ export -f begin stuck_after
 @test "the stop does not wait for who takes nothing" {
   variant quick '' -include "$BATS_TEST_DIRNAME/quick-stop.h" || return 1
   start "$STEP" 0 3600000 60000
-  talk buffer 4096 A open 1 fill run "settles" run 'kill -TERM $server; for i in {1..300}; do
+  talk buffer 4096 A open 1 fill run settles run 'kill -TERM $server; for i in {1..300}; do
       grep -q " cut off, " "$LOG" && exit; sleep 0.01; done; echo "nobody is cut off 3 seconds after SIGTERM"; exit 1'
   ended
   is "$ended_with" 0 'SIGTERM, and a client takes nothing; the exit status'

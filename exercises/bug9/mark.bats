@@ -8,13 +8,13 @@ load ../lib/mark
 @test "stopped and continued, it serves on" {
   start "$STEP"
   talk A open 1 echo 1 run 'halt_asleep; go_on' echo 1 \
-    run 'halt_asleep; go_on; halt_asleep; go_on; falls_asleep' B open 1 echo 10 A echo 1
+    run 'halt_asleep; go_on; halt_asleep; go_on; settles' B open 1 echo 10 A echo 1
 }
 
 # Each time it sleeps again, and nothing else happens: as often as one likes.
 @test "stopped and continued six times in one sleep, it serves on" {
   start "$STEP"
-  talk A open 1 echo 1 run 'for _ in 1 2 3 4 5 6; do halt_asleep && go_on; done; falls_asleep' echo 1
+  talk A open 1 echo 1 run 'for _ in 1 2 3 4 5 6; do halt_asleep && go_on; done; settles' echo 1
 }
 
 @test "another error ends it, with a message" {

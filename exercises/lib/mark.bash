@@ -56,21 +56,9 @@ talk() {
   [ -z "$said" ] || echo "$said"
 }
 
-# Until it sleeps, or has ended. Not in vain for a server that wakes up now and then.
-falls_asleep() {
-  local i asleep=0
-  for ((i = 0; i < 300 && asleep < 5; i++)); do
-    case $(ps -o state= -p "$server") in
-    [SI]*) asleep=$((asleep + 1)) ;;
-    Z* | '') return ;;
-    *) asleep=0 ;;
-    esac
-    sleep 0.01
-  done
-}
 # Halts it while it sleeps, so that one turn finds all that is done meanwhile.
-halt_asleep() { falls_asleep && halt; }
-export -f falls_asleep halt_asleep
+halt_asleep() { settles && halt; }
+export -f halt_asleep
 
 # A server that eats memory is ended at 1 GiB, where the system can do that.
 launch_limited() {

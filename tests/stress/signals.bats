@@ -96,11 +96,11 @@ stopped_and_continued() { # STEP TRANSFERS
 
 # Another seed each time; a failure says which one it was.
 @test "signals: step 5: SIGTERM at any moment: what was echoed arrives" {
-  "$ROOT/build/soak" stop "$(rounds 60)" $((RANDOM * 1000)) "$ROOT/step5"
+  run -0 "$ROOT/build/soak" stop "$(rounds 60)" $((RANDOM * 1000)) "$ROOT/step5"
 }
 
 @test "signals: step 5: two SIGTERMs at any moments" {
-  "$ROOT/build/soak" stop2 "$(rounds 100)" $((RANDOM * 1000)) \
+  run -0 "$ROOT/build/soak" stop2 "$(rounds 100)" $((RANDOM * 1000)) \
     "$ROOT/step5"
 }
 
@@ -108,7 +108,7 @@ stopped_and_continued() { # STEP TRANSFERS
   local seconds=3
   [ -z "${LONG:-}" ] || seconds=10
   start 5 0 800
-  "$ROOT/build/halts" "$seconds" $((RANDOM * 1000)) 800 "$port" "$server"
+  run -0 "$ROOT/build/halts" "$seconds" $((RANDOM * 1000)) 800 "$port" "$server"
   run -1 grep -v -e ' connected$' -e ' closed, ' -e '^listening' "$LOG"
 }
 

@@ -12,7 +12,7 @@ case $name in step5*) arguments='0 800' ;; esac
 # halted, so that recv() takes much at once: step 4 and step 5 have read every byte of
 # D when SIGTERM comes, and keep some.
 story() {
-  half=$(((${kernel_takes:-96000} - 32000) / 2))
+  half=$(((${kernel_takes:?five-servers.sh measures it} - 32000) / 2))
   all=
   talk at 100 A open 1 put 5 drain 3300 &
   all="$all $!"
