@@ -15,7 +15,7 @@ comes_from() { # ADDRESS
   [ $status -ne 3 ] || return 3
   [ $status -eq 0 ] || told "a client connects from $1 and sends a byte" 'the byte comes back' \
     "nothing; stderr: $(head -n 1 "$ERRORS")" || return
-  LIMIT=2 wait_until grep -q "^client [0-9]* connected from $who\$" "$LOG" >/dev/null ||
+  once_at_rest grep -q "^client [0-9]* connected from $who\$" "$LOG" ||
     told "a client connected from $who" "client N connected from $who" "$(grep connected "$LOG" | tail -n 1)"
 }
 

@@ -14,7 +14,7 @@ lines() { sed -n 's/^client [0-9]*: //p' "$LOG" | paste -s -d / -; }
 has_lines() { [ "$(lines)" = "$1" ]; }
 
 will_have() { # LINES DID
-  wait_until has_lines "$1" >/dev/null || is "$(lines)" "$1" "$2"
+  once_at_rest has_lines "$1" || is "$(lines)" "$1" "$2"
 }
 
 @test "it compiles without a warning" { compiles_without_warning; }

@@ -7,7 +7,7 @@ second() { sed -n '2s/^listening on 127\.0\.0\.1:\([0-9]*\)$/\1/p' "$LOG"; }
 
 start_two() {
   start "$STEP"
-  wait_until second_is_there >/dev/null ||
+  once_at_rest second_is_there ||
     told 'the server was started' 'a second line: listening on 127.0.0.1:PORT' "$(sed -n 2p "$LOG")"
   export counting
   counting=$(second)
@@ -93,7 +93,7 @@ export -f ask asked will_say
 @test "out of descriptors it serves on" {
   complaints_allowed=1
   start_with_limit 16 "$STEP"
-  wait_until second_is_there >/dev/null
+  once_at_rest second_is_there
   export counting
   counting=$(second)
   # After one more echo it has seen the one who asks, and has no descriptor for him.
@@ -121,7 +121,7 @@ two_or_over() { second_is_there || is_over; }
     first=$((10000 + RANDOM % 20000))
     complaints_allowed=1
     launch "$PROGRAM" "$first"
-    wait_until two_or_over >/dev/null || true
+    once_at_rest two_or_over || true
     ! grep -q 'in use' "$ERRORS" || { ended; continue; }
     listening
     is "$(second)" $((first + 1)) "step3 $first"

@@ -17,7 +17,7 @@ says_more() { [ "$(waits)" -gt "$1" ] && [ "$(goes_on)" -gt "$2" ]; }
 
 # log_says WAITS GOES_ON DID: so many lines of each kind.
 log_says() {
-  LIMIT=4 wait_until says "$1" "$2" >/dev/null ||
+  once_at_rest says "$1" "$2" ||
     told "$3" "$1 lines 'client N waits', $2 'client N goes on'" \
       "$(grep -v ' echoed$' "$LOG" | sed 's/^client [0-9]*/client N/' | sort | uniq -c)"
 }
@@ -69,7 +69,7 @@ log_says() {
   for i in 1 2; do
     before=("$(waits)" "$(goes_on)")
     talk B open 1 echo 10000 echo 10000 pause 1100 echo 10000
-    LIMIT=4 wait_until says_more "$((before[0] + 1))" "$((before[1] + 1))" >/dev/null ||
+    once_at_rest says_more "$((before[0] + 1))" "$((before[1] + 1))" ||
       told 'a client waits, and after 1100 ms again' "two lines of each kind more than ${before[*]}" \
         "$(waits) 'waits', $(goes_on) 'goes on'"
   done
@@ -128,7 +128,7 @@ log_says() {
   wait_until log_has 1 ' reset, ' >/dev/null
   is "$(goes_on)" "$before" 'a client that waits is reset; lines with "goes on"'
   talk buffer 4096 A open 1 fill shut rest eof
-  LIMIT=4 wait_until says_more 1 "$before" >/dev/null ||
+  once_at_rest says_more 1 "$before" ||
     told 'another one, with its number, ends its sending and reads all' 'it waits and goes on' "$(tail -n 4 "$LOG")"
 }
 

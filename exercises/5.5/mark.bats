@@ -16,11 +16,11 @@ newest() {
 count() { grep -c "$1" "$LOG" || true; }
 # For `run` in a script of talk: SIGHUP, and the copy is there.
 take_over() {
-  local i handed listens
+  local handed listens end=$((SECONDS + LIMIT))
   handed=$(($(count '^handed over to [0-9]*$') + 1))
   listens=$(($(count '^listening on ') + 1))
   kill -HUP "$(newest)" || { echo "no process $(newest): nobody accepts"; return 1; }
-  for ((i = 0; i < 500; i++)); do
+  while [ $SECONDS -lt $end ]; do
     [ "$(count '^handed over to [0-9]*$')" -lt $handed ] || [ "$(count '^listening on ')" -lt $listens ] || break
     case $(ps -o state= -p "$(newest)") in Z* | '') break ;; esac # SIGHUP has ended it
     sleep 0.01
@@ -119,7 +119,9 @@ teardown() {
   : >"$GATE"
   start "$STEP"
   talk A open 1 echo 1 run 'rm "$GATE"; kill -HUP $server
-      for i in {1..500}; do [ "$(processes | wc -l)" -eq 2 ] && exit; sleep 0.01; done; echo "SIGHUP: no second process"; exit 1' \
+      end=$((SECONDS + LIMIT))
+      while [ $SECONDS -lt $end ]; do [ "$(processes | wc -l)" -eq 2 ] && exit; sleep 0.01; done
+      echo "SIGHUP: no second process"; exit 1' \
     A echo 70000 run ': >"$GATE"' B open 1 echo 1 A echo 1 shut eof
   old_has_ended
 }
@@ -189,7 +191,9 @@ teardown() {
   export PROGRAM
   start "$STEP"
   talk A open 1 echo 1 run 'before=$(descriptors); chmod -x "$PROGRAM"; kill -HUP $server
-      for i in {1..500}; do [ -s "$ERRORS" ] && break; sleep 0.01; done; [ -s "$ERRORS" ] || { echo "no word on stderr"; exit 1; }
+      end=$((SECONDS + LIMIT))
+      while [ $SECONDS -lt $end ] && ! [ -s "$ERRORS" ]; do sleep 0.01; done
+      [ -s "$ERRORS" ] || { echo "no word on stderr"; exit 1; }
       alone_with 1 "chmod -x step5; SIGHUP" || exit
       for i in {1..300}; do [ "$(descriptors)" -le $before ] && exit; sleep 0.01; done
       told "chmod -x step5; SIGHUP" "$before descriptors, as before" "$(descriptors)"' \

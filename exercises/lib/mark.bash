@@ -11,6 +11,9 @@
 # failure less is waited for: nobody shall wait for a minute to be told "not yet".
 
 export LIMIT=${LIMIT:-8}
+# Steps 1 to 4 answer without timers: one that sleeps for so many ms will not answer.
+rest=
+[ "${STEP:-5}" -eq 5 ] || rest=400
 load ../../tests/lib/checks
 
 export ASAN_OPTIONS=hard_rss_limit_mb=1024:detect_leaks=0:exitcode=99
@@ -43,7 +46,8 @@ is() {
 # As in tests/lib/server.bash, and says what was done if it does not come true.
 talk() {
   local said word words=''
-  said=$("$ROOT/build/talk" -t "$LIMIT" "$port" "$@" 2>&1 3>&-) || {
+  said=$(SERVER_PID=$server "$ROOT/build/talk" -t "$LIMIT" ${rest:+-r "$rest"} "$port" "$@" \
+    2>&1 3>&-) || {
     [ ${#said} -le 1000 ] || said="${said:0:200} ... ${said: -700}"
     said="$said $(grep -m 3 -e 'ERROR: .*Sanitizer' -e 'runtime error' -e 'server\.c:' "$ERRORS" || true)"
     for word; do
@@ -238,6 +242,11 @@ settles() {
     read -r -t 0.01 -u "$never" || true
   done
   exec {never}<&-
+}
+# once_at_rest COMMAND: it succeeds, at the latest when the server has nothing left to do.
+once_at_rest() {
+  [ -r /proc/self/schedstat ] || { wait_until "$@" >/dev/null; return; }
+  "$@" || { settles >/dev/null && "$@"; }
 }
 export -f sleeps settles told fail
 # (When talk ends, its clients leave: so it looks while they are there.)

@@ -111,3 +111,29 @@ check_faults() { # MODE...
   equal "$(run -2 "$ROOT/build/talk" -h; echo "$output")" "$output"
   grep -q '^ \*     open N ' "$ROOT/tools/talk.c"
 }
+
+# Step 1 serves one client, so the second one waits for ever, and the server sleeps.
+@test "talk -r does not wait for a server that sleeps" {
+  [ -r /proc/self/schedstat ] || skip 'Linux tells how often a process has run'
+  start 1
+  export SERVER_PID=$server
+  SECONDS=0
+  run -1 "$ROOT/build/talk" -t 60 -r 300 "$port" A open 1 echo 1 B open 1 echo 1
+  [[ $output == *'nothing moves (put 1, got 0)' ]]
+  [ $SECONDS -lt 30 ]
+}
+
+@test "talk -r waits for a server, or a child of it, that could go on" {
+  start 1
+  export SERVER_PID=$server
+  talk_later=(A open 1 echo 1 run 'kill -STOP "$halted"; (sleep 0.5; kill -CONT "$halted") &' echo 5)
+  halted=$server "$ROOT/build/talk" -t 20 -r 100 "$port" "${talk_later[@]}"
+  end_clean
+  complaints_allowed=1 # bash says that its child was ended
+  launch bash -c '"$1" 0; exit' - "$(program 1)"
+  listening
+  export SERVER_PID=$server
+  halted=$(pgrep -P "$server") "$ROOT/build/talk" -t 20 -r 100 "$port" "${talk_later[@]}"
+  kill "$(pgrep -P "$server")"
+  ended
+}
