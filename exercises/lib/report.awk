@@ -26,8 +26,8 @@
   next
 }
 /^#/ && shown {
-  # Where in mark.bats it was is for who maintains that.
-  if (/^# *\(?(in test file|from function|in file) / || /^# *`.*' failed/)
+  # Where in mark.bats it was is for who maintains that; bash says whom the mark killed.
+  if (/^# *\(?(in test file|from function|in file) / || /^# *`.*' failed/ || /: line [0-9]+: +[0-9]+ Killed /)
     next
   if (++lines <= 24)
     print "           " substr($0, 3, 300) (length($0) > 302 ? " ..." : "")

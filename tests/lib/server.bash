@@ -134,6 +134,15 @@ ended() {
   wait "$pid" || ended_with=$?
 }
 
+# How often Linux has closed a connection without TIME_WAIT, since it remembers no more
+# of them than net.ipv4.tcp_max_tw_buckets: TCPTimeWaitOverflow in /proc/net/netstat.
+forgotten_connections() {
+  [ -r /proc/net/netstat ] || return 0
+  awk '/^TcpExt: [A-Z]/ { n = split($0, name) }
+    /^TcpExt: [0-9]/ { for (i = 2; i <= n; i++) if (name[i] == "TCPTimeWaitOverflow") print $i }' \
+    /proc/net/netstat
+}
+
 # limited PROGRAM [ARGUMENT...]: for programs that should end at once.
 limited() {
   "$ROOT/build/talk" alarm "$LIMIT" "$@"
