@@ -12,6 +12,7 @@ setup_file() {
 
 setup() {
   begin_check
+  rest=400 # nothing in it waits for time
   nl='
 '
   # 60 lines of 1000 bytes, and 60 that are all the same; lines of 1024, of 1025, and 5000 bytes without an end.
