@@ -375,7 +375,7 @@ static long long runs_of(long pid)
     snprintf(file, sizeof file, "task/%ld/children", pid);
     if (!read_process(pid, file, text, sizeof text))
         return -1;
-    for (at = text; child = strtol(at, &end, 10), end != at; at = end) {
+    for (at = text; (child = strtol(at, &end, 10)) > 0; at = end) {
         more = runs_of(child);
         if (more < 0)
             return -1;
@@ -395,7 +395,7 @@ static size_t await_server(short (*wants)(const struct client *), int64_t since)
     long long last = -1;
     size_t n;
 
-    if (longest_rest == 0 || pid == NULL)
+    if (longest_rest == 0)
         return await(wants, end);
     do {
         int64_t look = now() + 20 * 1000;
@@ -1214,6 +1214,8 @@ int main(int argc, char **argv)
     if (argc > 4 && strcmp(*script, "-r") == 0) {
         script++;
         longest_rest = next_number() * 1000;
+        if (getenv("SERVER_PID") == NULL)
+            misuse("-r: SERVER_PID is not set");
     }
     if (argc > 3 && strcmp(argv[1], "alarm") == 0) {
         script++;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
+rest=400 # nothing in it waits for time
 
 # Servers with small send buffers: what a client does not read is soon kept.
 setup_file() {
@@ -12,7 +13,6 @@ setup_file() {
 
 setup() {
   begin_check
-  rest=400 # nothing in it waits for time
   nl='
 '
   # 60 lines of 1000 bytes, and 60 that are all the same; lines of 1024, of 1025, and 5000 bytes without an end.

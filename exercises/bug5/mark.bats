@@ -1,11 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2001,SC2016,SC2030,SC2031,SC2034,SC2119,SC2120,SC2154,SC2317 # as in lib/mark.bash
 load ../lib/mark
-
-setup() {
-  begin_check
-  rest=400 # nothing in it waits for time
-}
+rest=400 # nothing in it waits for time
 
 @test "it compiles without a warning" { compiles_without_warning; }
 

@@ -11,16 +11,16 @@
 # failure less is waited for: nobody shall wait for a minute to be told "not yet".
 
 export LIMIT=${LIMIT:-8}
+# Steps 1 to 4 have no timers, and what a solution may wait for by itself is a second or
+# two: one that sleeps longer (ms), while a client waits, will not answer at all.
+rest=2500
+[ "${STEP:-5}" -lt 5 ] || rest=
 load ../../tests/lib/checks
 
 export ASAN_OPTIONS=hard_rss_limit_mb=1024:detect_leaks=0:exitcode=99
 
 begin_check() {
-  # Steps 1 to 4 have no timers, and what a solution may wait for by itself is a second
-  # or two: one that sleeps longer (ms), while a client waits, will not answer at all.
-  rest=2500
-  [ ! -e "$BATS_FILE_TMPDIR/not-yet" ] || LIMIT=2 rest=400
-  [ "$STEP" -lt 5 ] || rest=
+  [ ! -e "$BATS_FILE_TMPDIR/not-yet" ] || LIMIT=2 rest=${rest:+400}
   start_clean
 }
 end_check() {
